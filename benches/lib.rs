@@ -1,0 +1,1 @@
+//! Benchmarks of sea-orm-record.

@@ -1,0 +1,304 @@
+//! `#[record_hooks]`: the four hooks, each with ours in it, and the saves in one transaction.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::{
+    Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, Path, ReturnType, Stmt, Type,
+    parse_quote,
+};
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let hooks: ItemImpl = match syn::parse2(item.clone()) {
+        Ok(hooks) => hooks,
+        Err(_) => return refuse(item, syn::Error::new(Span::call_site(), WRONG_PLACE)),
+    };
+    match hooked(&args, hooks) {
+        Ok(output) => output,
+        Err(error) => refuse(item, error),
+    }
+}
+
+const WRONG_PLACE: &str = "`#[record_hooks]` belongs on `impl ActiveModelBehavior for ActiveModel`";
+
+/// The item stays: its absence would bury the error under others.
+fn refuse(item: TokenStream, error: syn::Error) -> TokenStream {
+    let error = error.into_compile_error();
+    quote! { #item #error }
+}
+
+fn hooked(args: &TokenStream, mut hooks: ItemImpl) -> syn::Result<TokenStream> {
+    if !args.is_empty() {
+        let message = "`#[record_hooks]` takes no arguments";
+        return Err(syn::Error::new_spanned(args, message));
+    }
+    let active_model = active_model(&hooks)?;
+    let ours = Hook::ALL.into_iter().map(|hook| {
+        let user = hooks.items.iter_mut().find_map(|item| match item {
+            ImplItem::Fn(function) if function.sig.ident == hook.name() => Some(function),
+            _ => None,
+        });
+        match user {
+            Some(function) => hook.wrap(function).map(|()| None),
+            None => Ok(Some(hook.alone())),
+        }
+    });
+    let ours: Vec<_> = ours.collect::<syn::Result<_>>()?;
+    hooks
+        .items
+        .extend(ours.into_iter().flatten().map(ImplItem::Fn));
+    if !hooks
+        .attrs
+        .iter()
+        .any(|attr| is(attr.path(), "async_trait"))
+    {
+        let attr = parse_quote!(#[::sea_orm_record::__private::async_trait::async_trait]);
+        hooks.attrs.push(attr);
+    }
+    let methods = methods(&active_model);
+    Ok(quote! {
+        #hooks
+
+        #[automatically_derived]
+        impl ::sea_orm_record::Hooked for #active_model {}
+
+        ::sea_orm_record::__private::inventory::submit! {
+            ::sea_orm_record::Registration::hooked::<#active_model>()
+        }
+
+        #methods
+    })
+}
+
+fn active_model(hooks: &ItemImpl) -> syn::Result<Path> {
+    let is_behavior = match &hooks.trait_ {
+        Some((None, path, _)) => is(path, "ActiveModelBehavior"),
+        _ => false,
+    };
+    match &*hooks.self_ty {
+        Type::Path(ty) if is_behavior && ty.qself.is_none() && is(&ty.path, "ActiveModel") => {
+            Ok(ty.path.clone())
+        }
+        ty if is_behavior => Err(syn::Error::new_spanned(ty, WRONG_PLACE)),
+        _ => Err(syn::Error::new(Span::call_site(), WRONG_PLACE)),
+    }
+}
+
+fn is(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == name)
+}
+
+#[derive(Clone, Copy)]
+enum Hook {
+    BeforeSave,
+    AfterSave,
+    BeforeDelete,
+    AfterDelete,
+}
+
+impl Hook {
+    const ALL: [Self; 4] = [
+        Self::BeforeSave,
+        Self::AfterSave,
+        Self::BeforeDelete,
+        Self::AfterDelete,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::BeforeSave => "before_save",
+            Self::AfterSave => "after_save",
+            Self::BeforeDelete => "before_delete",
+            Self::AfterDelete => "after_delete",
+        }
+    }
+
+    /// The names under which the arguments are passed on. They are ours, so that they are there
+    /// whatever pattern the user takes them by. `self` is no argument.
+    fn arguments(self) -> Vec<Ident> {
+        let names: &[&str] = match self {
+            Self::BeforeSave => &["record_db", "record_insert"],
+            Self::AfterSave => &["record_model", "record_db", "record_insert"],
+            Self::BeforeDelete | Self::AfterDelete => &["record_db"],
+        };
+        let ident = |name: &&str| Ident::new(&format!("__{name}"), Span::call_site());
+        names.iter().map(ident).collect()
+    }
+
+    /// The hook where the user has none.
+    fn alone(self) -> ImplItemFn {
+        let name = Ident::new(self.name(), Span::call_site());
+        let ours = self.ours();
+        let (first, result) = match self {
+            Self::AfterSave => (quote!(__record_model: #MODEL), quote!(#MODEL)),
+            _ => (quote!(self), quote!(Self)),
+        };
+        let insert = match self {
+            Self::BeforeSave | Self::AfterSave => quote!(__record_insert: bool),
+            Self::BeforeDelete | Self::AfterDelete => quote!(),
+        };
+        parse_quote! {
+            async fn #name<C>(
+                #first,
+                __record_db: &C,
+                #insert
+            ) -> ::core::result::Result<#result, ::sea_orm::DbErr>
+            where
+                C: ::sea_orm::ConnectionTrait,
+            {
+                #ours
+            }
+        }
+    }
+
+    /// Ours around the user's: ours has the last word before, and the first after.
+    fn wrap(self, function: &mut ImplItemFn) -> syn::Result<()> {
+        let (patterns, result) = self.take_signature(function)?;
+        let users = users(&function.block, &patterns, &self.arguments(), &result);
+        let ours = self.ours();
+        function.block = match self {
+            Self::BeforeSave | Self::BeforeDelete => parse_quote!({ self = #users?; #ours }),
+            Self::AfterSave => parse_quote!({ let __record_model = #ours?; #users }),
+            Self::AfterDelete => parse_quote!({ self = #ours?; #users }),
+        };
+        Ok(())
+    }
+
+    /// The call of our hook.
+    fn ours(self) -> TokenStream {
+        let name = Ident::new(self.name(), Span::call_site());
+        let arguments = self.arguments();
+        let (types, this) = match self {
+            Self::AfterSave => (quote!(::<Self, _>), quote!()),
+            _ => (quote!(), quote!(self,)),
+        };
+        quote!(::sea_orm_record::hooks::#name #types (#this #(#arguments),*).await)
+    }
+
+    /// Puts our names in the place of the user's patterns.
+    fn take_signature(self, function: &mut ImplItemFn) -> syn::Result<(Vec<Pat>, Type)> {
+        let signature = &mut function.sig;
+        if signature.asyncness.is_none() {
+            return Err(syn::Error::new_spanned(
+                &signature.ident,
+                "this hook is not async: if `#[async_trait]` is above `#[record_hooks]`, \
+                 put `#[record_hooks]` above it",
+            ));
+        }
+        let arguments = self.arguments();
+        let mut patterns = Vec::new();
+        for input in &mut signature.inputs {
+            match input {
+                // We assign to it; that the user does not is no reason to warn.
+                FnArg::Receiver(this) => this.mutability = Some(parse_quote!(mut)),
+                FnArg::Typed(typed) => {
+                    if let Some(argument) = arguments.get(patterns.len()) {
+                        let ours = parse_quote!(#argument);
+                        patterns.push(std::mem::replace(&mut *typed.pat, ours));
+                    }
+                }
+            }
+        }
+        match &signature.output {
+            ReturnType::Type(_, ty) if patterns.len() == arguments.len() => {
+                Ok((patterns, (**ty).clone()))
+            }
+            _ => Err(syn::Error::new_spanned(
+                signature,
+                "this is not the hook of `ActiveModelBehavior`",
+            )),
+        }
+    }
+}
+
+/// The user's hook: a block of its own, so that `return` and `?` leave it and not ours. What it
+/// returns is told as `async_trait` does it, for an `async` block cannot declare it.
+fn users(block: &Block, patterns: &[Pat], arguments: &[Ident], result: &Type) -> TokenStream {
+    let statements: &[Stmt] = &block.stmts;
+    quote! {
+        async move {
+            if let ::core::option::Option::Some(__record_result) =
+                ::core::option::Option::None::<#result>
+            {
+                #[allow(unreachable_code)]
+                return __record_result;
+            }
+            #(let #patterns = #arguments;)*
+            let __record_result: #result = { #(#statements)* };
+            #[allow(unreachable_code)]
+            __record_result
+        }
+        .await
+    }
+}
+
+/// The type of the model, where a type is enough.
+struct Model;
+const MODEL: Model = Model;
+
+impl quote::ToTokens for Model {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(quote! {
+            <<Self as ::sea_orm::ActiveModelTrait>::Entity as ::sea_orm::EntityTrait>::Model
+        });
+    }
+}
+
+/// The saves that SeaORM has on its traits, on the types themselves: so they come first.
+fn methods(active_model: &Path) -> TokenStream {
+    let mut model = active_model.clone();
+    if let Some(last) = model.segments.last_mut() {
+        last.ident = Ident::new("Model", last.ident.span());
+    }
+    let method = |doc: &str, name: &str, result: TokenStream| {
+        let name = Ident::new(name, Span::call_site());
+        method(doc, &name, &quote!(::sea_orm_record::hooks::#name), &result)
+    };
+    let deleted = quote!(::sea_orm::DeleteResult);
+    let insert = method("Inserts the row", "insert", quote!(#MODEL));
+    let update = method("Updates the row", "update", quote!(#MODEL));
+    let blind = method(
+        "Updates the row without reading it back",
+        "update_without_returning",
+        quote!(::sea_orm::UpdateResult),
+    );
+    let save = method("Inserts or updates the row", "save", quote!(Self));
+    let delete = method("Deletes the row", "delete", deleted.clone());
+    let delete_model = self::method(
+        "Deletes the row",
+        &Ident::new("delete", Span::call_site()),
+        &quote!(::sea_orm_record::hooks::delete_model::<#active_model, C>),
+        &deleted,
+    );
+    quote! {
+        impl #active_model {
+            #insert
+            #update
+            #blind
+            #save
+            #delete
+        }
+
+        impl #model {
+            #delete_model
+        }
+    }
+}
+
+fn method(doc: &str, name: &Ident, calls: &TokenStream, result: &TokenStream) -> TokenStream {
+    let doc = format!(
+        " {doc} and records it, in one transaction: a new one where `db` is a pool, \
+         and the one that `db` is otherwise."
+    );
+    quote! {
+        #[doc = #doc]
+        pub async fn #name<C>(
+            self,
+            db: &C,
+        ) -> ::core::result::Result<#result, ::sea_orm::DbErr>
+        where
+            C: ::sea_orm::ConnectionTrait,
+        {
+            #calls(self, db).await
+        }
+    }
+}

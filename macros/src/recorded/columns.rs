@@ -1,0 +1,212 @@
+//! Which columns are recorded, and how they look in the record.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::ext::IdentExt as _;
+use syn::{Ident, LitStr, parse_quote};
+
+use super::args::{Args, Listed};
+use super::record_field::{RecordField, attrs_of, docs_or};
+use super::source::{Kind, Source, SourceField};
+use super::{Errors, names};
+
+/// A column of the source and the field that keeps it.
+pub(super) struct Kept {
+    /// The field of the source.
+    pub(super) name: Ident,
+    /// Its variant in the source's `Column`.
+    pub(super) source: Ident,
+    pub(super) field: RecordField,
+}
+
+pub(super) fn key(source: &Source<'_>, errors: &mut Errors) -> Vec<Kept> {
+    let fields: Vec<_> = source
+        .fields
+        .iter()
+        .filter(|field| field.kind == Kind::Key)
+        .collect();
+    if fields.is_empty() {
+        let message = "no field is `#[sea_orm(primary_key)]`: what is recorded needs a key";
+        errors.push(syn::Error::new(Span::call_site(), message));
+    }
+    let single = fields.len() == 1;
+    fields
+        .iter()
+        .filter_map(|field| errors.keep(key_field(field, source, single)))
+        .collect()
+}
+
+fn key_field(field: &SourceField<'_>, source: &Source<'_>, single: bool) -> syn::Result<Kept> {
+    check_cfg(field, field.ident.span())?;
+    let name = field.ident.unraw();
+    let (ident, column) = match single {
+        true => (
+            Ident::new("recording_id", field.ident.span()),
+            "recording_id".to_owned(),
+        ),
+        false => (
+            format_ident!("recording_{name}", span = field.ident.span()),
+            format!("recording_{}", source.column_name(field)?),
+        ),
+    };
+    let name_meta = name_meta(&ident, None, &column)?;
+    let metas = name_meta.into_iter().chain(values(field));
+    let doc = format!(" The `{name}` of what is recorded.");
+    let attrs = vec![
+        parse_quote!(#[doc = #doc]),
+        parse_quote!(#[sea_orm(primary_key, auto_increment = false #(, #metas)*)]),
+    ];
+    Ok(Kept {
+        name: field.ident.clone(),
+        source: field.variant()?,
+        field: RecordField::new(ident, field.field, attrs, column, None)?,
+    })
+}
+
+pub(super) fn columns(
+    args: &Args,
+    source: &Source<'_>,
+    serde: bool,
+    errors: &mut Errors,
+) -> Vec<Kept> {
+    let mut wanted: Vec<(&SourceField<'_>, Option<&Listed>)> = Vec::new();
+    if args.columns.all {
+        let all = source
+            .fields
+            .iter()
+            .filter(|field| field.kind == Kind::Column);
+        wanted.extend(
+            all.filter(|field| !field.skipped)
+                .map(|field| (field, None)),
+        );
+    }
+    for listed in &args.columns.listed {
+        let Some(field) = errors.keep(listed_field(listed, source)) else {
+            continue;
+        };
+        match wanted.iter_mut().find(|(it, _)| it.ident == field.ident) {
+            None => wanted.push((field, Some(listed))),
+            Some((_, by @ None)) if listed.renamed.is_some() => *by = Some(listed),
+            Some(_) => {
+                let message = format!("`{}` is already recorded", listed.field);
+                errors.push(syn::Error::new(listed.field.span(), message));
+            }
+        }
+    }
+    wanted
+        .into_iter()
+        .filter_map(|(field, listed)| errors.keep(column_field(field, listed, source, serde)))
+        .collect()
+}
+
+/// The field that the user means, if it can be recorded.
+fn listed_field<'s, 'a>(
+    listed: &Listed,
+    source: &'s Source<'a>,
+) -> syn::Result<&'s SourceField<'a>> {
+    let name = &listed.field;
+    let error = |message| Err(syn::Error::new(name.span(), message));
+    let found = source
+        .fields
+        .iter()
+        .find(|field| field.ident.unraw() == name.unraw());
+    match found.map(|field| (field, field.kind)) {
+        Some((field, Kind::Column)) if field.skipped => {
+            error(format!("`{}` is marked `#[recorded(skip)]`", field.ident))
+        }
+        Some((field, Kind::Column)) => Ok(field),
+        Some((_, Kind::Key)) => error(format!(
+            "`{name}` is in the primary key, which is always recorded: leave it out"
+        )),
+        Some((_, Kind::Relation)) => error(format!("`{name}` is a relation, not a column")),
+        Some((_, Kind::Ignored)) => error(format!("`{name}` is ignored, so it is no column")),
+        None => error(format!("there is no field `{name}`; {}", available(source))),
+    }
+}
+
+fn available(source: &Source<'_>) -> String {
+    let names: Vec<_> = source
+        .fields
+        .iter()
+        .filter(|field| field.kind == Kind::Column && !field.skipped)
+        .map(|field| format!("`{}`", field.ident))
+        .collect();
+    match names.is_empty() {
+        true => "there are no columns besides the key".to_owned(),
+        false => format!("the columns are {}", names.join(", ")),
+    }
+}
+
+fn column_field(
+    field: &SourceField<'_>,
+    listed: Option<&Listed>,
+    source: &Source<'_>,
+    serde: bool,
+) -> syn::Result<Kept> {
+    let span = listed.map_or(field.ident.span(), |listed| listed.field.span());
+    check_cfg(field, span)?;
+    let renamed = listed.and_then(|listed| listed.renamed.as_ref());
+    // Another name is another name throughout: in Rust, in `Column` and in SQL.
+    let (ident, enum_name, column) = match renamed {
+        Some(name) => (name.clone(), None, names::column(name, None, None)?),
+        None => (
+            field.ident.clone(),
+            field.enum_name(),
+            source.column_name(field)?,
+        ),
+    };
+    let name_meta = name_meta(&ident, enum_name.as_ref(), &column)?;
+    let variant_meta = enum_name.iter().map(|name| quote!(enum_name = #name));
+    let metas: Vec<_> = name_meta
+        .into_iter()
+        .chain(variant_meta)
+        .chain(values(field))
+        .collect();
+
+    let doc = format!(" What `{}` was.", field.ident.unraw());
+    let mut attrs = docs_or(&field.field.attrs, &doc);
+    attrs.extend(
+        attrs_of(&field.field.attrs, "serde")
+            .filter(|_| serde)
+            .cloned(),
+    );
+    if !metas.is_empty() {
+        attrs.push(parse_quote!(#[sea_orm(#(#metas),*)]));
+    }
+    let field_of_record = RecordField::new(ident, field.field, attrs, column, enum_name.as_ref())?;
+    Ok(Kept {
+        name: field.ident.clone(),
+        source: field.variant()?,
+        field: RecordField {
+            span: renamed.map_or(span, Ident::span),
+            ..field_of_record
+        },
+    })
+}
+
+/// Only where the name is not the one that SeaORM comes to by itself.
+fn name_meta(
+    ident: &Ident,
+    enum_name: Option<&LitStr>,
+    column: &str,
+) -> syn::Result<Option<TokenStream>> {
+    let derived = names::column(ident, enum_name, None)?;
+    Ok((column != derived).then(|| quote!(column_name = #column)))
+}
+
+fn values(field: &SourceField<'_>) -> impl Iterator<Item = TokenStream> {
+    field.value_metas().map(|meta| quote!(#meta))
+}
+
+fn check_cfg(field: &SourceField<'_>, span: Span) -> syn::Result<()> {
+    match attrs_of(&field.field.attrs, "cfg").next() {
+        None => Ok(()),
+        Some(_) => Err(syn::Error::new(
+            span,
+            format!(
+                "`{}` depends on a `#[cfg]`, and a record cannot",
+                field.ident
+            ),
+        )),
+    }
+}

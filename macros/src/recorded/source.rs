@@ -1,0 +1,224 @@
+//! What there is: the struct of the entity, as SeaORM's derives will read it.
+
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Expr, ExprLit, Field, GenericArgument, Ident, ItemStruct, Lit, LitStr, Meta,
+    PathArguments, Token, Type, TypePath, Visibility,
+};
+
+use super::{Errors, names};
+
+pub(super) struct Source<'a> {
+    pub(super) vis: &'a Visibility,
+    pub(super) table_name: Option<LitStr>,
+    pub(super) schema_name: Option<LitStr>,
+    pub(super) attrs: &'a [Attribute],
+    pub(super) fields: Vec<SourceField<'a>>,
+    rename_all: Option<LitStr>,
+}
+
+pub(super) struct SourceField<'a> {
+    pub(super) ident: &'a Ident,
+    pub(super) field: &'a Field,
+    pub(super) kind: Kind,
+    pub(super) skipped: bool,
+    metas: Vec<Meta>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Key,
+    Column,
+    Relation,
+    Ignored,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(model: &'a ItemStruct, skipped: &[Ident]) -> syn::Result<Self> {
+        let metas = sea_orm_metas(&model.attrs)?;
+        let mut errors = Errors::default();
+        let fields = model.fields.iter().filter_map(|field| {
+            let ident = field.ident.as_ref()?;
+            let metas = errors.keep(sea_orm_metas(&field.attrs))?;
+            Some(SourceField {
+                ident,
+                field,
+                kind: kind(field, &metas),
+                skipped: skipped.contains(ident),
+                metas,
+            })
+        });
+        let source = Self {
+            vis: &model.vis,
+            table_name: text(&metas, "table_name"),
+            schema_name: text(&metas, "schema_name"),
+            attrs: &model.attrs,
+            fields: fields.collect(),
+            rename_all: text(&metas, "rename_all"),
+        };
+        errors.finish(source)
+    }
+
+    /// The SQL name of a field's column.
+    pub(super) fn column_name(&self, field: &SourceField<'_>) -> syn::Result<String> {
+        match text(&field.metas, "column_name") {
+            Some(name) => Ok(name.value()),
+            None => names::column(
+                field.ident,
+                field.enum_name().as_ref(),
+                self.rename_all.as_ref(),
+            ),
+        }
+    }
+
+    /// The targets of the many-to-many fields for which SeaORM writes `Related`: it does so for
+    /// targets that are named by one field only.
+    pub(super) fn many_to_many(&self) -> Vec<&'a TypePath> {
+        let targets: Vec<_> = self
+            .fields
+            .iter()
+            .filter(|field| field.kind == Kind::Relation && has_sea_orm(&field.field.attrs))
+            .filter_map(|field| Some((field, relation_target(&field.field.ty)?)))
+            .collect();
+        let is_unique = |target| targets.iter().filter(|(_, it)| *it == target).count() == 1;
+        targets
+            .iter()
+            .filter(|(field, target)| {
+                field.has("has_many")
+                    && text(&field.metas, "via").is_some()
+                    && !field.has("self_ref")
+                    && is_unique(*target)
+            })
+            .map(|(_, target)| *target)
+            .collect()
+    }
+}
+
+impl SourceField<'_> {
+    pub(super) fn enum_name(&self) -> Option<LitStr> {
+        text(&self.metas, "enum_name")
+    }
+
+    /// The variant of the source's `Column`.
+    pub(super) fn variant(&self) -> syn::Result<Ident> {
+        names::variant(self.ident, self.enum_name().as_ref())
+    }
+
+    /// Those of the attributes that are about the values of the column.
+    pub(super) fn value_metas(&self) -> impl Iterator<Item = &Meta> {
+        let about_values = ["column_type", "select_as", "save_as", "nullable"];
+        self.metas
+            .iter()
+            .filter(move |meta| about_values.iter().any(|name| meta.path().is_ident(name)))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        has(&self.metas, name)
+    }
+}
+
+/// Takes the `#[recorded(skip)]` out of the struct and returns the fields that had one.
+pub(super) fn take_skips(model: &mut ItemStruct) -> syn::Result<Vec<Ident>> {
+    let mut skipped = Vec::new();
+    let mut errors = Errors::default();
+    for field in &mut model.fields {
+        let (ours, others) = field.attrs.drain(..).partition(is_recorded);
+        field.attrs = others;
+        for attr in ours {
+            if errors.keep(check_skip(&attr)).is_some() {
+                skipped.extend(field.ident.clone());
+            }
+        }
+    }
+    errors.finish(skipped)
+}
+
+fn is_recorded(attr: &Attribute) -> bool {
+    attr.path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "recorded")
+}
+
+fn check_skip(attr: &Attribute) -> syn::Result<()> {
+    match attr.parse_args::<Ident>() {
+        Ok(word) if word == "skip" => Ok(()),
+        _ => Err(syn::Error::new_spanned(
+            attr,
+            "on a field it is `#[recorded(skip)]`",
+        )),
+    }
+}
+
+fn kind(field: &Field, metas: &[Meta]) -> Kind {
+    if has(metas, "ignore") {
+        Kind::Ignored
+    } else if relation_segment(&field.ty).is_some() {
+        Kind::Relation
+    } else if has(metas, "primary_key") {
+        Kind::Key
+    } else {
+        Kind::Column
+    }
+}
+
+/// `BelongsTo<…>`, `HasOne<…>` or `HasMany<…>`, by whatever path.
+fn relation_segment(ty: &Type) -> Option<&syn::PathSegment> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let names = ["BelongsTo", "HasOne", "HasMany"];
+    names.iter().any(|name| last.ident == name).then_some(last)
+}
+
+fn relation_target(ty: &Type) -> Option<&TypePath> {
+    let target = only_argument(relation_segment(ty)?)?;
+    let last = target.path.segments.last()?;
+    match last.ident == "Option" {
+        true => only_argument(last),
+        false => Some(target),
+    }
+}
+
+fn only_argument(segment: &syn::PathSegment) -> Option<&TypePath> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        GenericArgument::Type(Type::Path(path)) => Some(path),
+        _ => None,
+    }
+}
+
+/// What stands in the `#[sea_orm(…)]` attributes.
+pub(super) fn sea_orm_metas(attrs: &[Attribute]) -> syn::Result<Vec<Meta>> {
+    let mut metas = Vec::new();
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
+        // `#[sea_orm::model]` is another path; `#[sea_orm]` alone says nothing.
+        if let Meta::List(list) = &attr.meta {
+            metas.extend(list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?);
+        }
+    }
+    Ok(metas)
+}
+
+fn has_sea_orm(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("sea_orm"))
+}
+
+fn has(metas: &[Meta], name: &str) -> bool {
+    metas.iter().any(|meta| meta.path().is_ident(name))
+}
+
+/// The last `name = "text"`, as with SeaORM.
+pub(super) fn text(metas: &[Meta], name: &str) -> Option<LitStr> {
+    metas.iter().rev().find_map(|meta| match meta {
+        Meta::NameValue(meta) if meta.path.is_ident(name) => match &meta.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => Some(text.clone()),
+            _ => None,
+        },
+        _ => None,
+    })
+}

@@ -1,0 +1,1 @@
+//! Record tables in SeaORM migrations.

@@ -1,0 +1,370 @@
+//! From what was noted to records.
+//!
+//! First the locks on what rows came to depend on, then the rows themselves, then their dependents,
+//! a chunk at a time, so that memory does not grow with a fan-out. Every chunk is locked in the
+//! order of its keys when it is read, and written in a later statement.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::future::BoxFuture;
+use sea_orm::sea_query::Condition;
+use sea_orm::{DbErr, Value};
+
+use crate::Event;
+use crate::context::{Context, Stamp};
+use crate::dialect::Dialect;
+use crate::erased::Connection;
+use crate::gather::{Buffer, Note, Touched};
+use crate::listen::Listener;
+use crate::plan::Shape;
+use crate::registry::registry;
+use crate::typed::{Key, Models, Page, Plan, Row, table_columns};
+use crate::write::{CHUNK, Writer, keys_alone};
+
+/// Records what was noted. All records of one call share one time.
+///
+/// `immediate` says that nothing else can have changed the rows since they were noted.
+pub(crate) async fn flush(
+    conn: Connection<'_>,
+    context: &Context,
+    buffer: Buffer,
+    immediate: bool,
+) -> Result<(), DbErr> {
+    if buffer.is_empty() {
+        return Ok(());
+    }
+    let capture = Capture {
+        conn,
+        dialect: Dialect::of(&conn),
+        context,
+        stamp: context.stamp()?,
+        immediate,
+        followed: Mutex::default(),
+    };
+    capture.run(buffer).await
+}
+
+struct Capture<'c> {
+    conn: Connection<'c>,
+    dialect: Dialect,
+    context: &'c Context,
+    stamp: Stamp,
+    immediate: bool,
+    /// Links that were followed, where following them could go on for ever.
+    followed: Mutex<HashSet<(usize, Key)>>,
+}
+
+impl Capture<'_> {
+    async fn run(&self, buffer: Buffer) -> Result<(), DbErr> {
+        let Buffer {
+            rows,
+            links,
+            models,
+            guarded,
+        } = buffer;
+        if self.dialect.locks_rows() {
+            for (guard, links) in sorted(guarded.into_values(), |(guard, _)| guard.id) {
+                for links in sorted_keys(links).chunks(CHUNK) {
+                    guard.lock(self.conn, links.to_vec()).await?;
+                }
+            }
+        }
+        for entity in sorted(rows.into_values(), |entity| {
+            entity.plan.shape().record.to_string()
+        }) {
+            self.touched(entity).await?;
+        }
+        for (listener, links) in sorted(links.into_values(), |(listener, _)| listener.id) {
+            self.follow(&listener, sorted_keys(links)).await?;
+        }
+        for (listener, model) in models {
+            if let Some(condition) = listener.by_model(&*model) {
+                self.dependents(&listener, condition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn writer<'w>(&'w self, shape: &'w Shape) -> Writer<'w> {
+        Writer::new(self.conn, shape, self.context, self.stamp)
+    }
+
+    /// Records rows that were themselves written, or noted by their keys.
+    async fn touched(&self, entity: Touched) -> Result<(), DbErr> {
+        let plan = &*entity.plan;
+        let mut notes: Vec<(Key, Note)> = entity.rows.into_iter().collect();
+        notes.sort_by(|(a, _), (b, _)| compare(a, b));
+        while !notes.is_empty() {
+            let rest = notes.split_off(notes.len().min(CHUNK));
+            let chunk = std::mem::replace(&mut notes, rest);
+            self.touched_chunk(plan, chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn touched_chunk(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
+        let mut gone = Vec::new();
+        let mut stored = Vec::new();
+        for (key, note) in notes {
+            match note.model {
+                Some(models) => {
+                    let rows = plan.snapshot(self.conn, &models).await?;
+                    self.writer(plan.shape()).values(note.event, &rows).await?;
+                }
+                None if note.event == Event::Deleted && self.immediate => gone.push((key, note)),
+                None => stored.push((key, note)),
+            }
+        }
+        gone.extend(self.stored(plan, stored).await?);
+        self.gone(plan, gone).await
+    }
+
+    /// Records rows as they stand in the database; answers with those that may be gone.
+    async fn stored(
+        &self,
+        plan: &dyn Plan,
+        notes: Vec<(Key, Note)>,
+    ) -> Result<Vec<(Key, Note)>, DbErr> {
+        if notes.is_empty() {
+            return Ok(notes);
+        }
+        let shape = plan.shape();
+        let copied = shape.properties.is_empty()
+            && shape
+                .columns
+                .iter()
+                .all(|column| self.dialect.copies(&column.ty));
+        if copied {
+            for event in [
+                Event::Created,
+                Event::Updated,
+                Event::Related,
+                Event::Backfilled,
+            ] {
+                let same = notes
+                    .iter()
+                    .filter(|(_, note)| event_of_living(note) == event);
+                let keys: Vec<_> = same.map(|(key, _)| key.clone()).collect();
+                self.writer(shape).source(event, &keys_alone(keys)).await?;
+            }
+            return Ok(notes
+                .into_iter()
+                .filter(|(_, note)| note.event == Event::Deleted)
+                .collect());
+        }
+        let links: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
+        let models = plan.load(self.conn, self.page(shape, &links)).await?;
+        self.loaded(plan, &models, &notes).await?;
+        let found: HashSet<Key> = plan.keys_of(&models).into_iter().collect();
+        Ok(notes
+            .into_iter()
+            .filter(|(key, _)| !found.contains(key))
+            .collect())
+    }
+
+    async fn loaded(
+        &self,
+        plan: &dyn Plan,
+        models: &Models,
+        notes: &[(Key, Note)],
+    ) -> Result<(), DbErr> {
+        let mut rows = plan.snapshot(self.conn, models).await?;
+        for event in [
+            Event::Created,
+            Event::Updated,
+            Event::Related,
+            Event::Backfilled,
+        ] {
+            let belongs = |row: &Row| {
+                let at = notes.binary_search_by(|(key, _)| compare(key, &row.key));
+                at.map_or(event == Event::Updated, |at| {
+                    event_of_living(&notes[at].1) == event
+                })
+            };
+            let (same, rest): (Vec<_>, Vec<_>) = rows.into_iter().partition(belongs);
+            rows = rest;
+            self.writer(plan.shape()).source(event, &same).await?;
+        }
+        // The dependents of rows that were written have been noted with them.
+        if notes.iter().any(|(_, note)| note.event == Event::Related) {
+            self.propagate(plan, models).await?;
+        }
+        Ok(())
+    }
+
+    /// Records that rows are gone; rows without any record get one from what they were.
+    async fn gone(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let keys = notes.iter().map(|(key, _)| key.clone()).collect();
+        let writer = self.writer(plan.shape());
+        let recorded = writer.gone(&keys_alone(keys)).await?;
+        if usize::try_from(recorded).is_ok_and(|recorded| recorded >= notes.len()) {
+            return Ok(());
+        }
+        for models in notes.into_iter().filter_map(|(_, note)| note.last) {
+            let rows = plan.snapshot(self.conn, &models).await?;
+            writer.gone_unrecorded(&rows).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the dependents of watched rows with these link values.
+    async fn follow(&self, listener: &Listener, mut links: Vec<Key>) -> Result<(), DbErr> {
+        if listener.cyclic.load(Relaxed) {
+            let mut followed = self
+                .followed
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            links.retain(|link| followed.insert((listener.id, link.clone())));
+        }
+        for links in links.chunks(CHUNK) {
+            if let Some(condition) = listener.by_links(self.dialect, links) {
+                self.dependents(listener, condition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records dependents a chunk at a time, each followed by its own dependents.
+    fn dependents<'a>(
+        &'a self,
+        listener: &'a Listener,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<(), DbErr>> {
+        Box::pin(async move {
+            let plan = &*listener.dependent;
+            let mut after = None;
+            loop {
+                let page = Page {
+                    condition: condition.clone(),
+                    after: after.as_ref(),
+                    limit: CHUNK as u64,
+                };
+                let models = plan.load(self.conn, page).await?;
+                let rows = plan.snapshot(self.conn, &models).await?;
+                self.writer(plan.shape())
+                    .source(Event::Related, &rows)
+                    .await?;
+                self.propagate(plan, &models).await?;
+                match rows.into_iter().nth(CHUNK - 1) {
+                    Some(last) => after = Some(last.key),
+                    None => return Ok(()),
+                }
+            }
+        })
+    }
+
+    /// Goes on from rows that were looked at because of others, whether or not they changed.
+    async fn propagate(&self, plan: &dyn Plan, models: &Models) -> Result<(), DbErr> {
+        let registry = registry();
+        let node = registry.node_of(plan.shape().type_id)?;
+        for listener in node.map_or(&[][..], |node| &node.listeners) {
+            match listener.columns() {
+                Some(columns) => {
+                    let links: HashSet<Key> = plan.links(models, columns).into_iter().collect();
+                    self.follow(listener, sorted_keys(links)).await?;
+                }
+                None => self.propagate_models(listener, plan, models).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn propagate_models(
+        &self,
+        listener: &Listener,
+        plan: &dyn Plan,
+        models: &Models,
+    ) -> Result<(), DbErr> {
+        let keys = plan.keys_of(models);
+        for (model, key) in plan.each(models).into_iter().zip(keys) {
+            if listener.cyclic.load(Relaxed) {
+                let mut followed = self
+                    .followed
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                if !followed.insert((listener.id, key)) {
+                    continue;
+                }
+            }
+            if let Some(condition) = listener.by_model(model) {
+                self.dependents(listener, condition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn page<'p>(&self, shape: &Shape, keys: &[Key]) -> Page<'p> {
+        let names: Vec<_> = shape.key.iter().map(|key| key.source.clone()).collect();
+        let columns = table_columns(&shape.source.name, &names);
+        Page {
+            condition: Condition::all().add(self.dialect.is_among(columns, keys)),
+            after: None,
+            limit: CHUNK as u64,
+        }
+    }
+}
+
+/// What to call it when a row that was noted is there: one that was deleted came back.
+fn event_of_living(note: &Note) -> Event {
+    match note.event {
+        Event::Deleted => Event::Updated,
+        event => event,
+    }
+}
+
+/// Whether a record of this model would be written now.
+pub(crate) async fn differs(
+    conn: Connection<'_>,
+    plan: &dyn Plan,
+    models: &Models,
+) -> Result<bool, DbErr> {
+    let context = Context::new();
+    let writer = Writer::new(conn, plan.shape(), &context, context.stamp()?);
+    for row in plan.snapshot(conn, models).await? {
+        if writer.differs(&row).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut items: Vec<_> = items.collect();
+    items.sort_by_key(key);
+    items
+}
+
+fn sorted_keys(keys: HashSet<Key>) -> Vec<Key> {
+    let mut keys: Vec<_> = keys.into_iter().collect();
+    keys.sort_by(compare);
+    keys
+}
+
+/// One order for all writers, so that none locks against another's order.
+fn compare(a: &Key, b: &Key) -> Ordering {
+    let pairs = a.iter().zip(b);
+    pairs
+        .map(|(a, b)| compare_values(a, b))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+fn compare_values(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::BigInt(a), Value::BigInt(b)) => a.cmp(b),
+        (Value::SmallInt(a), Value::SmallInt(b)) => a.cmp(b),
+        (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(b),
+        (Value::BigUnsigned(a), Value::BigUnsigned(b)) => a.cmp(b),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
+        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        _ => format!("{a:?}").cmp(&format!("{b:?}")),
+    }
+}

@@ -1,0 +1,429 @@
+//! Connections that know who acts, and transactions that record at their end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, IsolationLevel, QueryResult, Statement, TransactionError, TransactionOptions,
+    TransactionSession, TransactionTrait,
+};
+
+use crate::capture::flush;
+use crate::context::Context;
+use crate::dialect::Dialect;
+use crate::erased::Connection;
+use crate::gather::Unit;
+
+/// A `DatabaseConnection` whose saves and transactions are recorded with a [`Context`].
+///
+/// It goes wherever SeaORM takes a connection. Its transactions are [`RecordedTransaction`]s: a
+/// thousand saves in one cost two statements more, not a thousand. They begin READ COMMITTED, on
+/// SQLite IMMEDIATE, unless told otherwise.
+///
+/// ```
+/// # async fn example() -> Result<(), sea_orm::DbErr> {
+/// use sea_orm_record::prelude::*;
+///
+/// let db = RecordedConnection::new(sea_orm::Database::connect("sqlite::memory:").await?);
+/// let alice = db.with_context(Context::actor("alice").reason("typo"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RecordedConnection {
+    inner: DatabaseConnection,
+    context: Arc<Context>,
+    paused: bool,
+}
+
+impl RecordedConnection {
+    /// Records what is saved through this connection, by nobody in particular.
+    pub fn new(inner: DatabaseConnection) -> Self {
+        Self {
+            inner,
+            context: Arc::default(),
+            paused: false,
+        }
+    }
+
+    /// The same pool, acting for someone.
+    #[must_use]
+    pub fn with_context(&self, context: Context) -> Self {
+        Self {
+            context: Arc::new(context),
+            ..self.clone()
+        }
+    }
+
+    /// The same pool, recording nothing: django-simple-history's `skip_history_when_saving`.
+    ///
+    /// What changes meanwhile is missing from the history until the rows are next saved.
+    #[must_use]
+    pub fn without_recording(&self) -> Self {
+        Self {
+            paused: true,
+            ..self.clone()
+        }
+    }
+
+    /// The connection underneath.
+    pub fn inner(&self) -> &DatabaseConnection {
+        &self.inner
+    }
+
+    /// Who acts.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Runs an async closure in a transaction, records what it wrote and commits; rolls all back
+    /// where the closure, the recording or the commit fails.
+    ///
+    /// # Errors
+    ///
+    /// The closure's, or the database's as `TransactionError::Connection`.
+    ///
+    /// ```
+    /// # async fn example(db: sea_orm_record::RecordedConnection) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sea_orm::{ConnectionTrait, DbErr};
+    ///
+    /// let rows = db
+    ///     .transaction_async(async |txn| txn.execute_unprepared("DELETE FROM draft").await)
+    ///     .await?
+    ///     .rows_affected();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn transaction_async<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> AsyncFnOnce(&'c RecordedTransaction) -> Result<T, E> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let txn = self.begin().await.map_err(TransactionError::Connection)?;
+        let result = callback(&txn).await;
+        txn.finish(result).await
+    }
+}
+
+/// A transaction that gathers what is written and records it at its outermost commit.
+///
+/// Hooks only note which rows they saw. The commit reads those rows and their dependents once, in
+/// sets, and writes a record for each that changed: at most one a row, however often it was saved.
+/// Nested transactions are savepoints that share the notes; what is rolled back leaves no record.
+/// Reading a record table within it records first, so that one reads one's own records.
+#[derive(Debug)]
+pub struct RecordedTransaction {
+    inner: DatabaseTransaction,
+    unit: Arc<Unit>,
+    outermost: bool,
+}
+
+impl std::fmt::Debug for Unit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unit")
+            .field("paused", &self.paused)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecordedTransaction {
+    pub(crate) fn inner(&self) -> Connection<'_> {
+        Connection::new(&self.inner)
+    }
+
+    pub(crate) fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// Records what has been written so far; the commit does this by itself.
+    ///
+    /// It runs in a savepoint. Where it fails no record is left, and the transaction can only be
+    /// rolled back.
+    ///
+    /// # Errors
+    ///
+    /// A [`RecordError`](crate::RecordError) within the `DbErr`.
+    pub async fn flush(&self) -> Result<(), DbErr> {
+        let buffer = self.unit.take();
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        let savepoint = self.inner.begin().await?;
+        match flush(
+            Connection::new(&savepoint),
+            &self.unit.context,
+            buffer,
+            false,
+        )
+        .await
+        {
+            Ok(()) => savepoint.commit().await,
+            Err(error) => {
+                savepoint.rollback().await?;
+                self.unit.fail();
+                Err(error)
+            }
+        }
+    }
+
+    /// Records what was written, if this is the outermost, and commits.
+    ///
+    /// # Errors
+    ///
+    /// Where recording fails, everything is rolled back and a [`RecordError`](crate::RecordError)
+    /// within the `DbErr` says why.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        if self.outermost {
+            let recorded = match self.unit.has_failed() {
+                true => Err(DbErr::Custom(
+                    "recording failed earlier in this transaction, so it cannot be committed"
+                        .to_owned(),
+                )),
+                false => flush(self.inner(), &self.unit.context, self.unit.take(), false).await,
+            };
+            if let Err(error) = recorded {
+                self.inner.rollback().await?;
+                return Err(error);
+            }
+        }
+        self.inner.commit().await
+    }
+
+    /// Undoes what was written, back to where this transaction began.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        self.inner.rollback().await
+    }
+
+    async fn finish<T, E>(self, result: Result<T, E>) -> Result<T, TransactionError<E>>
+    where
+        E: std::fmt::Display + std::fmt::Debug,
+    {
+        match result {
+            Ok(output) => {
+                self.commit().await.map_err(TransactionError::Connection)?;
+                Ok(output)
+            }
+            Err(error) => {
+                self.rollback()
+                    .await
+                    .map_err(TransactionError::Connection)?;
+                Err(TransactionError::Transaction(error))
+            }
+        }
+    }
+
+    fn nested(&self, inner: DatabaseTransaction) -> Self {
+        Self {
+            inner,
+            unit: Arc::clone(&self.unit),
+            outermost: false,
+        }
+    }
+
+    /// Runs an async closure in a savepoint of this transaction.
+    ///
+    /// # Errors
+    ///
+    /// The closure's, or the database's as `TransactionError::Connection`.
+    pub async fn transaction_async<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+    where
+        F: for<'c> AsyncFnOnce(&'c RecordedTransaction) -> Result<T, E> + Send,
+        T: Send,
+        E: std::fmt::Display + std::fmt::Debug + Send,
+    {
+        let txn = self.begin().await.map_err(TransactionError::Connection)?;
+        let result = callback(&txn).await;
+        txn.finish(result).await
+    }
+
+    /// Records what is pending before a statement that reads where it goes.
+    async fn before(&self, sql: &str) -> Result<(), DbErr> {
+        if self.unit.must_flush_before(sql) {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// `async_trait` cannot see into a macro within an impl, so each macro writes a whole one.
+macro_rules! impl_connection {
+    ($connection:ty, |$this:ident, $sql:ident| $before:expr) => {
+        #[async_trait]
+        impl ConnectionTrait for $connection {
+            fn get_database_backend(&self) -> DbBackend {
+                ConnectionTrait::get_database_backend(&self.inner)
+            }
+
+            async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+                self.inner.execute_raw(stmt).await
+            }
+
+            async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                self.inner.execute_unprepared(sql).await
+            }
+
+            async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+                let ($this, $sql) = (self, &stmt.sql);
+                $before;
+                self.inner.query_one_raw(stmt).await
+            }
+
+            async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                let ($this, $sql) = (self, &stmt.sql);
+                $before;
+                self.inner.query_all_raw(stmt).await
+            }
+
+            fn support_returning(&self) -> bool {
+                self.inner.support_returning()
+            }
+
+            fn is_mock_connection(&self) -> bool {
+                self.inner.is_mock_connection()
+            }
+        }
+    };
+}
+
+impl_connection!(RecordedConnection, |_this, _sql| ());
+impl_connection!(RecordedTransaction, |this, sql| this.before(sql).await?);
+
+#[cfg(feature = "stream")]
+impl sea_orm::StreamTrait for RecordedConnection {
+    type Stream<'a> = <DatabaseConnection as sea_orm::StreamTrait>::Stream<'a>;
+
+    fn get_database_backend(&self) -> DbBackend {
+        ConnectionTrait::get_database_backend(&self.inner)
+    }
+
+    fn stream_raw<'a>(
+        &'a self,
+        stmt: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+        self.inner.stream_raw(stmt)
+    }
+}
+
+#[cfg(feature = "stream")]
+impl sea_orm::StreamTrait for RecordedTransaction {
+    type Stream<'a> = <DatabaseTransaction as sea_orm::StreamTrait>::Stream<'a>;
+
+    fn get_database_backend(&self) -> DbBackend {
+        ConnectionTrait::get_database_backend(&self.inner)
+    }
+
+    fn stream_raw<'a>(
+        &'a self,
+        stmt: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+        Box::pin(async move {
+            self.before(&stmt.sql).await?;
+            self.inner.stream_raw(stmt).await
+        })
+    }
+}
+
+macro_rules! impl_transactions {
+    ($connection:ty, |$this:ident, $options:ident| $begin:expr) => {
+        #[async_trait]
+        impl TransactionTrait for $connection {
+            type Transaction = RecordedTransaction;
+
+            async fn begin(&self) -> Result<RecordedTransaction, DbErr> {
+                self.begin_with_options(TransactionOptions::default()).await
+            }
+
+            async fn begin_with_config(
+                &self,
+                isolation_level: Option<IsolationLevel>,
+                access_mode: Option<AccessMode>,
+            ) -> Result<RecordedTransaction, DbErr> {
+                self.begin_with_options(TransactionOptions {
+                    isolation_level,
+                    access_mode,
+                    ..Default::default()
+                })
+                .await
+            }
+
+            async fn transaction<F, T, E>(&self, callback: F) -> Result<T, TransactionError<E>>
+            where
+                F: for<'c> FnOnce(
+                        &'c RecordedTransaction,
+                    )
+                        -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+                    + Send,
+                T: Send,
+                E: std::fmt::Display + std::fmt::Debug + Send,
+            {
+                self.transaction_with_config(callback, None, None).await
+            }
+
+            async fn transaction_with_config<F, T, E>(
+                &self,
+                callback: F,
+                isolation_level: Option<IsolationLevel>,
+                access_mode: Option<AccessMode>,
+            ) -> Result<T, TransactionError<E>>
+            where
+                F: for<'c> FnOnce(
+                        &'c RecordedTransaction,
+                    )
+                        -> Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>
+                    + Send,
+                T: Send,
+                E: std::fmt::Display + std::fmt::Debug + Send,
+            {
+                let txn = self
+                    .begin_with_config(isolation_level, access_mode)
+                    .await
+                    .map_err(TransactionError::Connection)?;
+                let result = callback(&txn).await;
+                txn.finish(result).await
+            }
+
+            async fn begin_with_options(
+                &self,
+                $options: TransactionOptions,
+            ) -> Result<RecordedTransaction, DbErr> {
+                let $this = self;
+                $begin
+            }
+        }
+    };
+}
+
+impl_transactions!(RecordedConnection, |this, options| {
+    let options = Dialect::of(&this.inner).transaction_options(options);
+    Ok(RecordedTransaction {
+        inner: this.inner.begin_with_options(options).await?,
+        unit: Arc::new(Unit::gathered(&this.context, this.paused)),
+        outermost: true,
+    })
+});
+impl_transactions!(RecordedTransaction, |this, options| {
+    Ok(this.nested(this.inner.begin_with_options(options).await?))
+});
+
+#[async_trait]
+impl TransactionSession for RecordedTransaction {
+    async fn commit(self) -> Result<(), DbErr> {
+        self.commit().await
+    }
+
+    async fn rollback(self) -> Result<(), DbErr> {
+        self.rollback().await
+    }
+}

@@ -1,0 +1,216 @@
+//! What can go wrong, and how it travels through SeaORM.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, RuntimeErr};
+
+/// Everything that recording and its queries can fail with.
+///
+/// Each message names the entity, column, rule or row that it is about and says what to do.
+/// Messages and traces never show recorded values.
+///
+/// SeaORM's hooks and executors speak [`DbErr`]; a `RecordError` travels inside one and
+/// [`RecordError::of`] finds it again:
+///
+/// ```
+/// use sea_orm::DbErr;
+/// use sea_orm_record::{Every, RecordError};
+///
+/// let error = "5m".parse::<Every>().unwrap_err();
+/// let at_the_edge = DbErr::from(error);
+/// assert!(matches!(RecordError::of(&at_the_edge), Some(RecordError::Rule { .. })));
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The recorder of an entity contradicts its tables; found when it is first used.
+    #[error("the recorder of `{entity}` cannot be used: {problem}")]
+    Plan {
+        /// Table of the recorded entity.
+        entity: String,
+        /// What is wrong, with the column's name, and what to do.
+        problem: String,
+    },
+
+    /// The database refused a statement of ours.
+    #[error("{action} for `{entity}` failed: {source}{hint}")]
+    Database {
+        /// Table of the recorded entity.
+        entity: String,
+        /// What was being done, for example ``writing to `article_record` ``.
+        action: String,
+        /// What to do, or nothing.
+        hint: &'static str,
+        /// What the database said.
+        source: DbErr,
+    },
+
+    /// A property closure returned an error, panicked or answered for the wrong number of rows.
+    #[error("the properties of `{entity}` could not be computed: {problem}; nothing was recorded")]
+    Property {
+        /// Table of the recorded entity.
+        entity: String,
+        /// What the closure did.
+        problem: String,
+        /// The closure's error, where it returned one.
+        source: Option<DbErr>,
+    },
+
+    /// A value that this database cannot keep as it is.
+    #[error("`{column}` of `{entity}` holds a value that this database would alter: {problem}")]
+    Value {
+        /// Table of the recorded entity.
+        entity: String,
+        /// The column or property.
+        column: String,
+        /// Why it would be altered, and what to do.
+        problem: String,
+    },
+
+    /// The clock of a [`Context`](crate::Context) stands at a time that records cannot have.
+    #[error("the clock set in the context stands at {at}: {problem}")]
+    Clock {
+        /// The time that was set, in UTC.
+        at: chrono::DateTime<chrono::Utc>,
+        /// Why it cannot be used, with the row, and what to do.
+        problem: String,
+    },
+
+    /// A resampling rule that does not parse or cannot be used.
+    #[error("the rule `{rule}` cannot be used: {problem}")]
+    Rule {
+        /// The rule as it was given.
+        rule: String,
+        /// Why not, and what to write instead.
+        problem: String,
+    },
+
+    /// A window that lies outside the years 1 to 9999.
+    #[error("the window {window} cannot be used: {problem}")]
+    Window {
+        /// The window as it was asked for.
+        window: String,
+        /// Why not.
+        problem: String,
+    },
+
+    /// A name that the IANA time zone database does not have.
+    #[error(
+        "`{zone}` is not a time zone of the IANA database; write one such as `Europe/Vienna` or `UTC`"
+    )]
+    Zone {
+        /// The name as it was given.
+        zone: String,
+    },
+}
+
+impl RecordError {
+    /// The `RecordError` that travels inside `error`, if one does.
+    pub fn of(error: &DbErr) -> Option<&Self> {
+        match error {
+            DbErr::TryIntoErr { source, .. } => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether running the whole transaction again may succeed: a deadlock, a serialization
+    /// failure, a lock that was not had in time, a busy SQLite file.
+    ///
+    /// Sources: PostgreSQL 40001, 40P01 and 55P03; MySQL and MariaDB 1213 and 1205; SQLite
+    /// `SQLITE_BUSY` (5) and `SQLITE_LOCKED` (6), with their extended codes.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Database { source, .. }
+            | Self::Property {
+                source: Some(source),
+                ..
+            } => is_retryable(source),
+            _ => false,
+        }
+    }
+
+    /// Whether the table of records, or a column of it, is missing from the database.
+    pub fn is_missing_table(&self) -> bool {
+        matches!(self, Self::Database { hint, .. } if *hint == MISSING)
+    }
+
+    pub(crate) fn plan(entity: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Plan {
+            entity: entity.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Wraps what the database said, unless it carries an error of ours already.
+    pub(crate) fn database(entity: &str, action: impl Into<String>, source: DbErr) -> Self {
+        if let Some(ours) = Self::of(&source) {
+            return ours.clone();
+        }
+        Self::Database {
+            entity: entity.to_owned(),
+            action: action.into(),
+            hint: if is_missing(&source) { MISSING } else { "" },
+            source,
+        }
+    }
+}
+
+const MISSING: &str = "; does the table of records exist, with every recorded column? \
+                       `create_record_table` of sea-orm-record-migration makes it";
+
+impl From<RecordError> for DbErr {
+    fn from(error: RecordError) -> Self {
+        DbErr::TryIntoErr {
+            from: "entity",
+            into: "record",
+            source: Arc::new(error),
+        }
+    }
+}
+
+/// Whether running the whole transaction again may succeed; see [`RecordError::is_retryable`].
+///
+/// Takes SeaORM's error, since that is what a save returns.
+///
+/// ```
+/// assert!(!sea_orm_record::is_retryable(&sea_orm::DbErr::RecordNotUpdated));
+/// ```
+pub fn is_retryable(error: &DbErr) -> bool {
+    if let Some(ours) = RecordError::of(error) {
+        return ours.is_retryable();
+    }
+    let Some((code, text)) = database_error(error) else {
+        return false;
+    };
+    match code.parse::<u32>() {
+        // SQLite: SQLITE_BUSY and SQLITE_LOCKED; the low byte of an extended code is the primary one.
+        Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
+        // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available; MySQL says
+        // 40001 for a deadlock (1213) and has no SQLSTATE of its own for a lock timeout (1205).
+        _ => matches!(code.as_str(), "40001" | "40P01" | "55P03") || text.starts_with("1205 "),
+    }
+}
+
+/// Whether the database says that a table or a column does not exist.
+fn is_missing(error: &DbErr) -> bool {
+    let Some((code, text)) = database_error(error) else {
+        return false;
+    };
+    // PostgreSQL: undefined_table, undefined_column; MySQL: ER_NO_SUCH_TABLE, ER_BAD_FIELD_ERROR.
+    matches!(code.as_str(), "42P01" | "42703" | "42S02" | "42S22")
+        || text.contains("no such table")
+        || text.contains("no such column")
+        || text.contains("has no column named")
+}
+
+/// The code and the text of an error that the database itself raised.
+fn database_error(error: &DbErr) -> Option<(String, String)> {
+    let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
+        return None;
+    };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return None;
+    };
+    let raised = error.as_database_error()?;
+    Some((raised.code()?.into_owned(), raised.to_string()))
+}

@@ -1,0 +1,254 @@
+//! What was written, until it is recorded.
+//!
+//! Hooks only note. A single save flushes its notes at its end; a
+//! [`RecordedTransaction`](crate::RecordedTransaction) at its outermost commit.
+
+use std::any::{Any, TypeId};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
+};
+
+use crate::Event;
+use crate::context::Context;
+use crate::erased::Connection;
+use crate::listen::{Guard, Listener};
+use crate::typed::{Key, Models, Plan};
+
+/// Rows that were written, and what is to be looked at because of them.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    pub(crate) rows: HashMap<TypeId, Touched>,
+    /// Link values of watched rows, for the dependents to be found by.
+    pub(crate) links: HashMap<usize, (Arc<Listener>, HashSet<Key>)>,
+    /// Watched models whose dependents a closure finds.
+    pub(crate) models: Vec<(Arc<Listener>, Box<dyn Any + Send + Sync>)>,
+    /// Link values of rows that came to depend on something.
+    pub(crate) guarded: HashMap<usize, (Arc<Guard>, HashSet<Key>)>,
+}
+
+/// The rows of one entity that were written.
+pub(crate) struct Touched {
+    pub(crate) plan: Arc<dyn Plan>,
+    pub(crate) rows: HashMap<Key, Note>,
+}
+
+/// What happened to one row.
+pub(crate) struct Note {
+    pub(crate) event: Event,
+    /// The row as it is, where nothing can have changed it since.
+    pub(crate) model: Option<Models>,
+    /// The row as it was before it was deleted.
+    pub(crate) last: Option<Models>,
+}
+
+impl Buffer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.links.is_empty()
+            && self.models.is_empty()
+            && self.guarded.is_empty()
+    }
+
+    /// Notes that something happened to a row; the record will name the last event, except that
+    /// what was created stays so, and that a related change is the least of them.
+    pub(crate) fn touch(&mut self, plan: &Arc<dyn Plan>, key: Key, note: Note) {
+        let entity = self
+            .rows
+            .entry(plan.shape().type_id)
+            .or_insert_with(|| Touched {
+                plan: Arc::clone(plan),
+                rows: HashMap::new(),
+            });
+        match entity.rows.entry(key) {
+            std::collections::hash_map::Entry::Vacant(slot) => drop(slot.insert(note)),
+            std::collections::hash_map::Entry::Occupied(mut slot) => slot.get_mut().follow(note),
+        }
+    }
+
+    pub(crate) fn link(&mut self, listener: &Arc<Listener>, link: Key) {
+        let entry = self.links.entry(listener.id);
+        entry
+            .or_insert_with(|| (Arc::clone(listener), HashSet::new()))
+            .1
+            .insert(link);
+    }
+
+    pub(crate) fn guard(&mut self, guard: &Arc<Guard>, link: Key) {
+        let entry = self.guarded.entry(guard.id);
+        entry
+            .or_insert_with(|| (Arc::clone(guard), HashSet::new()))
+            .1
+            .insert(link);
+    }
+
+    /// Adds what was noted elsewhere, later.
+    pub(crate) fn merge(&mut self, other: Self) {
+        let Self {
+            rows,
+            links,
+            models,
+            guarded,
+        } = other;
+        for entity in rows.into_values() {
+            for (key, note) in entity.rows {
+                self.touch(&entity.plan, key, note);
+            }
+        }
+        for (listener, links) in links.into_values() {
+            links
+                .into_iter()
+                .for_each(|link| self.link(&listener, link));
+        }
+        for (guard, links) in guarded.into_values() {
+            links.into_iter().for_each(|link| self.guard(&guard, link));
+        }
+        self.models.extend(models);
+    }
+
+    /// Takes back how a row was before its deletion: nothing was deleted.
+    pub(crate) fn forget_last(&mut self, entity: TypeId, key: &Key) {
+        let rows = self.rows.get_mut(&entity).map(|entity| &mut entity.rows);
+        if let Some(note) = rows.and_then(|rows| rows.get_mut(key)) {
+            note.last = None;
+        }
+    }
+
+    /// The record tables that a flush would write to.
+    fn mentions(&self, sql: &str) -> bool {
+        let plans = self.rows.values().map(|entity| &entity.plan);
+        let listeners = self.links.values().map(|(listener, _)| listener);
+        let listeners = listeners.chain(self.models.iter().map(|(listener, _)| listener));
+        // A listener's dependents may have dependents of their own: whatever is pending, flush.
+        let mut plans = plans.chain(listeners.map(|listener| &listener.dependent));
+        plans.any(|plan| sql.contains(&plan.shape().record.name))
+    }
+}
+
+impl Note {
+    pub(crate) fn new(event: Event) -> Self {
+        Self {
+            event,
+            model: None,
+            last: None,
+        }
+    }
+
+    fn follow(&mut self, next: Note) {
+        self.event = match (self.event, next.event) {
+            (before, Event::Related) => before,
+            (Event::Created, Event::Updated) => Event::Created,
+            (Event::Deleted, Event::Created) => Event::Updated,
+            (_, after) => after,
+        };
+        self.model = next.model;
+        self.last = self.last.take().or(next.last);
+    }
+}
+
+/// A unit of work: its context, and what it has written so far.
+pub(crate) struct Unit {
+    pub(crate) context: Context,
+    /// Whether rows are recorded before anything else can change them, so that their models serve.
+    pub(crate) immediate: bool,
+    /// Whether nothing is recorded.
+    pub(crate) paused: bool,
+    buffer: Mutex<Buffer>,
+    failed: AtomicBool,
+}
+
+impl Unit {
+    pub(crate) fn immediate(context: &Context) -> Self {
+        Self {
+            context: context.for_unit(),
+            immediate: true,
+            paused: false,
+            buffer: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn gathered(context: &Context, paused: bool) -> Self {
+        Self {
+            context: context.for_unit(),
+            immediate: false,
+            paused,
+            buffer: Mutex::default(),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn take(&self) -> Buffer {
+        std::mem::take(&mut *self.buffer())
+    }
+
+    /// Remembers that notes were lost with a flush that failed.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn must_flush_before(&self, sql: &str) -> bool {
+        self.buffer().mentions(sql)
+    }
+}
+
+/// A connection within which one save gathers what it writes.
+pub(crate) struct Gathering<'c> {
+    pub(crate) conn: Connection<'c>,
+    pub(crate) unit: Unit,
+}
+
+#[async_trait]
+impl ConnectionTrait for Gathering<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.conn.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.conn.execute_raw(stmt).await
+    }
+
+    async fn execute<S: StatementBuilder>(&self, stmt: &S) -> Result<ExecResult, DbErr> {
+        self.conn.execute(stmt).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.conn.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.conn.query_one_raw(stmt).await
+    }
+
+    async fn query_one<S: StatementBuilder>(&self, stmt: &S) -> Result<Option<QueryResult>, DbErr> {
+        self.conn.query_one(stmt).await
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.conn.query_all_raw(stmt).await
+    }
+
+    async fn query_all<S: StatementBuilder>(&self, stmt: &S) -> Result<Vec<QueryResult>, DbErr> {
+        self.conn.query_all(stmt).await
+    }
+
+    fn support_returning(&self) -> bool {
+        self.conn.support_returning()
+    }
+
+    fn is_mock_connection(&self) -> bool {
+        self.conn.is_mock_connection()
+    }
+}

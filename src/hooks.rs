@@ -1,0 +1,498 @@
+//! What `#[record_hooks]` calls.
+//!
+//! The four functions named like SeaORM's hooks belong at the end of `before_save` and
+//! `before_delete` and at the start of `after_save` and `after_delete`; an `ActiveModelBehavior` by
+//! hand calls them there. The others are saves that open the transaction they need: `#[record_hooks]`
+//! puts them on the `ActiveModel` under SeaORM's own names.
+//!
+//! ```
+//! use sea_orm::entity::prelude::*;
+//! use sea_orm_record::{Hooked, Registration, hooks};
+//!
+//! #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+//! #[sea_orm(table_name = "topic")]
+//! pub struct Model {
+//!     #[sea_orm(primary_key)]
+//!     pub id: i32,
+//!     pub name: String,
+//! }
+//!
+//! #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//! pub enum Relation {}
+//!
+//! #[async_trait::async_trait]
+//! impl ActiveModelBehavior for ActiveModel {
+//!     async fn before_save<C: ConnectionTrait>(self, db: &C, insert: bool) -> Result<Self, DbErr> {
+//!         hooks::before_save(self, db, insert).await
+//!     }
+//!
+//!     async fn after_save<C: ConnectionTrait>(model: Model, db: &C, insert: bool) -> Result<Model, DbErr> {
+//!         hooks::after_save::<Self, C>(model, db, insert).await
+//!     }
+//!
+//!     async fn before_delete<C: ConnectionTrait>(self, db: &C) -> Result<Self, DbErr> {
+//!         hooks::before_delete(self, db).await
+//!     }
+//!
+//!     async fn after_delete<C: ConnectionTrait>(self, db: &C) -> Result<Self, DbErr> {
+//!         hooks::after_delete(self, db).await
+//!     }
+//! }
+//!
+//! impl Hooked for ActiveModel {}
+//!
+//! sea_orm_record::register_static!(Registration::hooked::<ActiveModel>());
+//! # fn main() {}
+//! ```
+
+use sea_orm::{
+    ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr,
+    DeleteResult, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
+};
+
+use crate::Event;
+use crate::dialect::Dialect;
+use crate::erased::Connection;
+use crate::gather::{Buffer, Note};
+use crate::operation::{self, apart, run};
+use crate::registry::{Node, registry};
+use crate::target::Target;
+use crate::typed::{Key, Models, is_null, key_of, link_of};
+
+/// The model of an active model.
+pub(crate) type ModelOf<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
+
+/// What the hooks need of an active model; every derived one has it.
+pub trait Savable:
+    ActiveModelBehavior<Entity: EntityTrait<Model: IntoActiveModel<Self> + Sync + 'static>>
+    + TryIntoModel<ModelOf<Self>>
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<A> Savable for A where
+    A: ActiveModelBehavior<Entity: EntityTrait<Model: IntoActiveModel<Self> + Sync + 'static>>
+        + TryIntoModel<ModelOf<Self>>
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Notes what an update is about to cut loose; belongs at the end of `before_save`.
+///
+/// # Errors
+///
+/// Where the entity's recorder cannot be used, before anything is written.
+pub async fn before_save<A, C>(am: A, db: &C, insert: bool) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let registry = registry();
+    let Some(node) = registry.node::<A::Entity>()? else {
+        return Ok(am);
+    };
+    let target = Target::of(db);
+    if insert || is_paused(&target) || !moves(node, &am) {
+        return Ok(am);
+    }
+    match target {
+        Target::Unit(conn, unit) => {
+            let mut notes = Buffer::default();
+            note_move(node, &am, conn, &mut notes).await?;
+            unit.buffer().merge(notes);
+        }
+        _ => apart(db, MoveAlone(am.clone())).await?,
+    }
+    Ok(am)
+}
+
+/// A move that is written and recorded before SeaORM's own update repeats it: the old dependents can
+/// be found and locked now, and nothing could tell `after_save` about them.
+struct MoveAlone<A>(A);
+
+impl<A> operation::Operation for MoveAlone<A>
+where
+    A: Savable,
+{
+    type Output = ();
+
+    async fn run<C: ConnectionTrait>(self, db: &C) -> Result<(), DbErr> {
+        let registry = registry();
+        let (Some(node), Target::Unit(conn, unit)) =
+            (registry.node::<A::Entity>()?, Target::of(db))
+        else {
+            return Ok(());
+        };
+        let mut notes = Buffer::default();
+        note_move(node, &self.0, conn, &mut notes).await?;
+        if !notes.is_empty() {
+            match A::Entity::update(self.0)
+                .exec_without_returning(&conn)
+                .await
+            {
+                Ok(_) | Err(DbErr::RecordNotUpdated) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        unit.buffer().merge(notes);
+        Ok(())
+    }
+}
+
+/// Whether an update sets a column that ties rows together.
+fn moves<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
+    let sets = |columns: &[String]| columns.iter().any(|column| is_set(am, column));
+    node.guards.iter().any(|guard| sets(guard.columns()))
+        || node
+            .listeners
+            .iter()
+            .any(|listener| listener.columns().is_none_or(sets))
+}
+
+fn is_set<A: ActiveModelTrait>(am: &A, column: &str) -> bool {
+    column_of::<A>(column).is_some_and(|column| matches!(am.get(column), ActiveValue::Set(_)))
+}
+
+fn column_of<A: ActiveModelTrait>(name: &str) -> Option<<A::Entity as EntityTrait>::Column> {
+    <A::Entity as EntityTrait>::Column::iter().find(|column| column.as_str() == name)
+}
+
+/// Notes the dependents of before, and the locks of after.
+async fn note_move<A>(
+    node: &Node,
+    am: &A,
+    conn: Connection<'_>,
+    notes: &mut Buffer,
+) -> Result<(), DbErr>
+where
+    A: Savable,
+{
+    let unknown = |columns: &[String]| new_link(am, None, columns).is_err();
+    let needs_old = node.listeners.iter().any(|listener| {
+        listener
+            .columns()
+            .is_none_or(|columns| columns.iter().any(|column| is_set(am, column)))
+    }) || node.guards.iter().any(|guard| unknown(guard.columns()));
+    let old = if needs_old {
+        stored(am, conn).await?
+    } else {
+        None
+    };
+    for guard in &node.guards {
+        let touched = guard.columns().iter().any(|column| is_set(am, column));
+        if let (true, Ok(Some(link))) = (touched, new_link(am, old.as_ref(), guard.columns())) {
+            notes.guard(guard, link);
+        }
+    }
+    let Some(old) = old else { return Ok(()) };
+    for listener in &node.listeners {
+        let Some(columns) = listener.columns() else {
+            notes
+                .models
+                .push((std::sync::Arc::clone(listener), Box::new(old.clone())));
+            continue;
+        };
+        let before = link_of(&old, columns);
+        if let (Some(before), Ok(after)) = (before, new_link(am, Some(&old), columns)) {
+            if after.as_ref() != Some(&before) {
+                notes.link(listener, before);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A column whose value neither the active model nor the stored row tells.
+struct Unknown;
+
+/// The link that a row has after the update: none where a value is NULL.
+fn new_link<A>(am: &A, old: Option<&ModelOf<A>>, columns: &[String]) -> Result<Option<Key>, Unknown>
+where
+    A: ActiveModelTrait,
+{
+    let mut link = Vec::with_capacity(columns.len());
+    for name in columns {
+        let column = column_of::<A>(name).ok_or(Unknown)?;
+        let value: Value = match (am.get(column).into_value(), old) {
+            (Some(value), _) => value,
+            (None, Some(old)) => old.get(column),
+            (None, None) => return Err(Unknown),
+        };
+        link.push(value);
+    }
+    Ok(if link.iter().any(is_null) {
+        None
+    } else {
+        Some(link)
+    })
+}
+
+/// The row as it stands, locked.
+pub(crate) async fn stored<A>(am: &A, conn: Connection<'_>) -> Result<Option<ModelOf<A>>, DbErr>
+where
+    A: ActiveModelTrait,
+{
+    let mut select = A::Entity::find();
+    for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
+        let column = key.into_column();
+        let Some(value) = am.get(column).into_value() else {
+            return Ok(None);
+        };
+        select = select.filter(column.eq(value));
+    }
+    select.lock(Dialect::of(&conn).row_lock()).one(&conn).await
+}
+
+/// Records the row and its dependents, or notes them for the end of the transaction; belongs at the
+/// start of `after_save`.
+///
+/// # Errors
+///
+/// A [`RecordError`](crate::RecordError) within the `DbErr`; [`RecordError::of`](crate::RecordError::of)
+/// finds it.
+pub async fn after_save<A, C>(model: ModelOf<A>, db: &C, insert: bool) -> Result<ModelOf<A>, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let registry = registry();
+    let Some(node) = registry.node::<A::Entity>()? else {
+        return Ok(model);
+    };
+    let target = Target::of(db);
+    if is_paused(&target) {
+        return Ok(model);
+    }
+    match target {
+        Target::Unit(_, unit) => {
+            let mut notes = Buffer::default();
+            note_save(node, &model, insert, unit.immediate, &mut notes);
+            unit.buffer().merge(notes);
+        }
+        _ => {
+            let mut notes = Buffer::default();
+            // On a pool the row may have changed since, so it is read again, under a lock.
+            let is_current = !matches!(target, Target::Pool(_) | Target::Recorded(_));
+            note_save(node, &model, insert, is_current, &mut notes);
+            apart(db, operation::Noted(notes)).await?;
+        }
+    }
+    Ok(model)
+}
+
+fn note_save<M>(node: &Node, model: &M, insert: bool, keep_model: bool, notes: &mut Buffer)
+where
+    M: ModelTrait + Sync + 'static,
+{
+    if let Some(plan) = &node.plan {
+        let event = if insert {
+            Event::Created
+        } else {
+            Event::Updated
+        };
+        let mut note = Note::new(event);
+        note.model = keep_model.then(|| Box::new(vec![model.clone()]) as Models);
+        notes.touch(plan, key_of(model), note);
+    }
+    for listener in &node.listeners {
+        match listener.columns() {
+            Some(columns) => {
+                if let Some(link) = link_of(model, columns) {
+                    notes.link(listener, link);
+                }
+            }
+            None => notes
+                .models
+                .push((std::sync::Arc::clone(listener), Box::new(model.clone()))),
+        }
+    }
+    for guard in node.guards.iter().filter(|_| insert) {
+        if let Some(link) = link_of(model, guard.columns()) {
+            notes.guard(guard, link);
+        }
+    }
+}
+
+/// Notes who depends on a row while it is there; belongs at the end of `before_delete`.
+///
+/// Where the row is watched, what comes back is the whole row as it stands.
+///
+/// # Errors
+///
+/// Where the entity's recorder cannot be used, or the database refuses.
+pub async fn before_delete<A, C>(am: A, db: &C) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let registry = registry();
+    let Some(node) = registry.node::<A::Entity>()? else {
+        return Ok(am);
+    };
+    let target = Target::of(db);
+    let is_whole = am.clone().try_into_model().is_ok();
+    if is_paused(&target) || (node.listeners.is_empty() && is_whole) {
+        return Ok(am);
+    }
+    let conn = match &target {
+        Target::Unit(conn, _) => *conn,
+        _ => Connection::new(db),
+    };
+    let Some(old) = stored(&am, conn).await? else {
+        return Ok(am);
+    };
+    if let Target::Unit(conn, unit) = target {
+        let mut notes = Buffer::default();
+        note_referencing(node, &old, conn, &mut notes).await?;
+        unit.buffer().merge(notes);
+    }
+    Ok(old.into_active_model())
+}
+
+/// Finds the dependents that reference a row: once it is gone, a cascade may have cut them loose.
+async fn note_referencing<M>(
+    node: &Node,
+    old: &M,
+    conn: Connection<'_>,
+    notes: &mut Buffer,
+) -> Result<(), DbErr>
+where
+    M: ModelTrait + Sync + 'static,
+{
+    let dialect = Dialect::of(&conn);
+    for listener in node
+        .listeners
+        .iter()
+        .filter(|listener| listener.is_referenced())
+    {
+        let condition = match listener.columns() {
+            Some(columns) => {
+                link_of(old, columns).and_then(|link| listener.by_links(dialect, &[link]))
+            }
+            None => listener.by_model(old),
+        };
+        let Some(condition) = condition else { continue };
+        for key in listener.dependent.keys(conn, condition).await? {
+            notes.touch(&listener.dependent, key, Note::new(Event::Related));
+        }
+    }
+    Ok(())
+}
+
+/// Records that the row is gone, and its dependents; belongs at the start of `after_delete`.
+///
+/// # Errors
+///
+/// A [`RecordError`](crate::RecordError) within the `DbErr`.
+pub async fn after_delete<A, C>(am: A, db: &C) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let registry = registry();
+    let Some(node) = registry.node::<A::Entity>()? else {
+        return Ok(am);
+    };
+    let target = Target::of(db);
+    if is_paused(&target) {
+        return Ok(am);
+    }
+    let mut notes = Buffer::default();
+    let last = am.clone().try_into_model().ok();
+    if let (Some(plan), Some(key)) = (&node.plan, am.get_primary_key_value()) {
+        let mut note = Note::new(Event::Deleted);
+        // Outside a unit nothing tells whether the row was there at all.
+        let in_unit = matches!(target, Target::Unit(..));
+        note.last = last
+            .clone()
+            .filter(|_| in_unit)
+            .map(|last| Box::new(vec![last]) as Models);
+        notes.touch(plan, key.into_iter().collect(), note);
+    }
+    for listener in node
+        .listeners
+        .iter()
+        .filter(|listener| !listener.is_referenced())
+    {
+        let link = last
+            .as_ref()
+            .zip(listener.columns())
+            .and_then(|(last, columns)| link_of(last, columns));
+        if let Some(link) = link {
+            notes.link(listener, link);
+        }
+    }
+    match target {
+        Target::Unit(_, unit) => unit.buffer().merge(notes),
+        _ => apart(db, operation::Noted(notes)).await?,
+    }
+    Ok(am)
+}
+
+fn is_paused(target: &Target<'_>) -> bool {
+    match target {
+        Target::Unit(_, unit) => unit.paused,
+        Target::Recorded(db) => db.is_paused(),
+        _ => false,
+    }
+}
+
+macro_rules! save {
+    ($(#[$doc:meta])* $name:ident: $operation:ident -> $output:ty) => {
+        $(#[$doc])*
+        ///
+        /// On a pool it opens a transaction, so that the row and its records commit together;
+        /// within a transaction it goes straight through.
+        ///
+        /// # Errors
+        ///
+        /// Those of SeaORM's method, and a [`RecordError`](crate::RecordError) within the `DbErr`;
+        /// nothing is written then.
+        pub async fn $name<A, C>(am: A, db: &C) -> Result<$output, DbErr>
+        where
+            A: Savable,
+            C: ConnectionTrait,
+        {
+            run::<A::Entity, C, _>(db, operation::$operation(am)).await
+        }
+    };
+}
+
+save!(
+    /// SeaORM's `ActiveModelTrait::insert`, recorded.
+    insert: Insert -> ModelOf<A>
+);
+save!(
+    /// SeaORM's `ActiveModelTrait::update`, recorded.
+    update: Update -> ModelOf<A>
+);
+save!(
+    /// SeaORM's `ActiveModelTrait::save`, recorded.
+    save: Save -> A
+);
+save!(
+    /// SeaORM's `ActiveModelTrait::delete`, recorded.
+    delete: Delete -> DeleteResult
+);
+save!(
+    /// SeaORM's `ActiveModelTrait::update_without_returning`, recorded; reads the row once for it.
+    update_without_returning: UpdateWithoutReturning -> UpdateResult
+);
+
+/// SeaORM's `ModelTrait::delete`, recorded.
+///
+/// # Errors
+///
+/// Those of [`delete`].
+pub async fn delete_model<A, C>(model: ModelOf<A>, db: &C) -> Result<DeleteResult, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    delete(model.into_active_model(), db).await
+}

@@ -1,0 +1,272 @@
+//! The traits that tie an entity to its record entity.
+
+use sea_orm::sea_query::StringLen;
+use sea_orm::{
+    ActiveModelTrait, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic, Iterable,
+    PrimaryKeyToColumn, RelationDef, Value,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Recorder;
+
+/// An entity whose history is kept.
+///
+/// `#[recorded]` writes the record entity; the implementation says what is computed and what is
+/// watched:
+///
+/// ```
+/// use sea_orm::entity::prelude::*;
+/// use sea_orm_record::prelude::*;
+///
+/// #[recorded(columns(title), properties(words: i32))]
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #[sea_orm(table_name = "note")]
+/// pub struct Model {
+///     #[sea_orm(primary_key)]
+///     pub id: i32,
+///     pub title: String,
+/// }
+///
+/// #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+/// pub enum Relation {}
+///
+/// impl Recorded for Entity {
+///     type Record = record::Entity;
+///
+///     fn recorder() -> Recorder<Self> {
+///         Recorder::<Self>::new().properties(|note| record::Properties {
+///             words: note.title.split_whitespace().count() as i32,
+///         })
+///     }
+/// }
+///
+/// #[record_hooks]
+/// impl ActiveModelBehavior for ActiveModel {}
+/// # fn main() {}
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say how it is recorded",
+    note = "write `impl Recorded for Entity`, with `type Record = record::Entity`"
+)]
+pub trait Recorded: EntityTrait<Model: Sync> {
+    /// The entity of the record table.
+    type Record: RecordEntity<Recording = Self>;
+
+    /// What is computed and what is watched. Called once, when the entity is first saved or
+    /// asked about; the plan that it becomes is kept.
+    fn recorder() -> Recorder<Self>;
+}
+
+/// A record entity: an ordinary SeaORM entity whose rows are what another entity's rows were.
+///
+/// `#[recorded]` writes one. By hand, or on top of what `sea-orm-cli` generated from the table,
+/// the four items without a default are enough: the rest goes by column names.
+pub trait RecordEntity: EntityTrait {
+    /// The entity that is recorded.
+    type Recording: EntityTrait;
+
+    /// The values that closures compute; `()` where there are none.
+    type Properties: Properties;
+
+    /// The column with the time of a record: `recorded_at`.
+    const RECORDED_AT: Self::Column;
+
+    /// The column with the reason for a record, an [`Event`]: `event`.
+    const EVENT: Self::Column;
+
+    /// The primary key of what is recorded, and the columns that repeat it here.
+    ///
+    /// Default: `recording_id` for a key of one column, else `recording_<column>` for each.
+    fn key() -> Vec<(ColumnOf<Self::Recording>, Self::Column)> {
+        let keys: Vec<_> = <Self::Recording as EntityTrait>::PrimaryKey::iter()
+            .map(PrimaryKeyToColumn::into_column)
+            .collect();
+        let single = keys.len() == 1;
+        let name = |column: &ColumnOf<Self::Recording>| match single {
+            true => "recording_id".to_owned(),
+            false => format!("recording_{}", column.as_str()),
+        };
+        keys.into_iter()
+            .filter_map(|column| Some((column, column_named::<Self>(&name(&column))?)))
+            .collect()
+    }
+
+    /// The recorded columns of the source, each with the column that keeps it.
+    ///
+    /// Default: every column of the same name that has no other part to play here.
+    fn columns() -> Vec<(ColumnOf<Self::Recording>, Self::Column)> {
+        let context = Self::context();
+        let taken: Vec<&str> = [Some(Self::RECORDED_AT), Some(Self::EVENT)]
+            .into_iter()
+            .chain(context.all())
+            .chain(Self::key().into_iter().map(|(_, column)| Some(column)))
+            .chain(Self::retired().into_iter().map(Some))
+            .flatten()
+            .map(|column| column.as_str())
+            .chain(Self::Properties::NAMES.iter().copied())
+            .collect();
+        ColumnOf::<Self::Recording>::iter()
+            .filter(|column| !taken.contains(&column.as_str()))
+            .filter_map(|column| Some((column, column_named::<Self>(column.as_str())?)))
+            .collect()
+    }
+
+    /// The columns for who and why. Default: those of the standard names that exist.
+    fn context() -> ContextColumns<Self::Column> {
+        ContextColumns {
+            actor: column_named::<Self>("actor"),
+            reason: column_named::<Self>("reason"),
+            change_id: column_named::<Self>("change_id"),
+            metadata: column_named::<Self>("metadata"),
+        }
+    }
+
+    /// Columns that are recorded no more; they keep their past values and must be nullable.
+    /// Default: none.
+    fn retired() -> Vec<Self::Column> {
+        Vec::new()
+    }
+
+    /// Paths to many-to-many relatives, which SeaORM's `Relation` does not list; for
+    /// [`Recorder::watch_all`]. Default: none.
+    fn many_to_many() -> Vec<Vec<RelationDef>> {
+        Vec::new()
+    }
+}
+
+/// The column enum of an entity.
+pub type ColumnOf<E> = <E as EntityTrait>::Column;
+
+fn column_named<E: EntityTrait>(name: &str) -> Option<E::Column> {
+    E::Column::iter().find(|column| column.as_str() == name)
+}
+
+/// Which columns of a record entity keep the [`Context`](crate::Context). Default: none.
+#[derive(Clone, Copy, Debug)]
+pub struct ContextColumns<C> {
+    /// Who changed the row: text.
+    pub actor: Option<C>,
+    /// Why: text.
+    pub reason: Option<C>,
+    /// The unit of work, the same in all its records: a UUID.
+    pub change_id: Option<C>,
+    /// Anything else: JSON.
+    pub metadata: Option<C>,
+}
+
+impl<C> Default for ContextColumns<C> {
+    fn default() -> Self {
+        Self {
+            actor: None,
+            reason: None,
+            change_id: None,
+            metadata: None,
+        }
+    }
+}
+
+impl<C> ContextColumns<C> {
+    /// All four, in the order of their declaration.
+    pub(crate) fn all(self) -> [Option<C>; 4] {
+        [self.actor, self.reason, self.change_id, self.metadata]
+    }
+}
+
+/// The computed values of one record.
+///
+/// `#[recorded(properties(…))]` writes the struct; by hand:
+///
+/// ```
+/// use sea_orm_record::Properties;
+///
+/// struct Counted {
+///     word_count: i32,
+/// }
+///
+/// impl Properties for Counted {
+///     const NAMES: &'static [&'static str] = &["word_count"];
+///
+///     fn into_values(self) -> Vec<sea_orm::Value> {
+///         vec![self.word_count.into()]
+///     }
+/// }
+/// ```
+pub trait Properties: Send + 'static {
+    /// The columns of the record table that keep them.
+    const NAMES: &'static [&'static str];
+
+    /// The values, in the order of [`NAMES`](Self::NAMES).
+    fn into_values(self) -> Vec<Value>;
+}
+
+impl Properties for () {
+    const NAMES: &'static [&'static str] = &[];
+
+    fn into_values(self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
+/// Why a record was written. Kept as text of at most 10 characters.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(10))")]
+pub enum Event {
+    /// The row was inserted.
+    #[sea_orm(string_value = "created")]
+    Created,
+    /// The row was updated.
+    #[sea_orm(string_value = "updated")]
+    Updated,
+    /// A watched row changed.
+    #[sea_orm(string_value = "related")]
+    Related,
+    /// The row was deleted; the values are those of the record before.
+    #[sea_orm(string_value = "deleted")]
+    Deleted,
+    /// The row was there before recording began.
+    #[sea_orm(string_value = "backfilled")]
+    Backfilled,
+}
+
+impl Event {
+    /// The text in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Related => "related",
+            Self::Deleted => "deleted",
+            Self::Backfilled => "backfilled",
+        }
+    }
+}
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// An `ActiveModel` whose `ActiveModelBehavior` calls this library's [`hooks`](crate::hooks).
+///
+/// `#[record_hooks]` implements it. An `ActiveModelBehavior` that calls the hooks by hand says so
+/// by implementing this, and [`register`](crate::register)s.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no record hooks, so its changes would go unseen",
+    label = "this entity cannot be recorded or watched yet",
+    note = "put `#[record_hooks]` on its `impl ActiveModelBehavior for ActiveModel`"
+)]
+pub trait Hooked: ActiveModelTrait {}
+
+/// The full name of an entity's table, for messages.
+pub(crate) fn table_name<E: EntityTrait>() -> String {
+    let entity = E::default();
+    match entity.schema_name() {
+        Some(schema) => format!("{schema}.{}", entity.table_name()),
+        None => entity.table_name().to_owned(),
+    }
+}

@@ -1,0 +1,277 @@
+//! Who is recorded, who has hooks, and who listens to whom.
+//!
+//! Entities register themselves through `inventory`, as SeaORM's own entity registry does. What is
+//! listened to is worked out once, when the first hook runs or [`check`] is called.
+
+use std::any::TypeId;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sea_orm::{ActiveModelTrait, EntityName, EntityTrait, RelationDef};
+
+use crate::dialect::Dialect;
+use crate::listen::{Guard, Listener, Path, mark_cycles};
+use crate::recorded::table_name;
+use crate::recorder::{Watch, all_relations};
+use crate::typed::{LockLinks, Plan, TypedPlan, lock_links};
+use crate::{Hooked, RecordError, Recorded};
+
+/// An entry of the registry, made by the macros; by hand, see [`register`].
+#[derive(Clone, Copy, Debug)]
+pub struct Registration(Entry);
+
+#[derive(Clone, Copy, Debug)]
+enum Entry {
+    Recorded(fn(&Hooks) -> Built),
+    Hooked(fn() -> HookedEntity),
+}
+
+inventory::collect!(Registration);
+
+impl Registration {
+    /// An entity that is recorded.
+    pub const fn recorded<E: Recorded>() -> Self {
+        Self(Entry::Recorded(build::<E>))
+    }
+
+    /// An active model whose behaviour calls the hooks.
+    pub const fn hooked<A: Hooked>() -> Self {
+        Self(Entry::Hooked(hooked::<A>))
+    }
+}
+
+/// An entity with hooks, its type forgotten.
+#[derive(Clone, Debug)]
+pub(crate) struct HookedEntity {
+    pub(crate) type_id: TypeId,
+    pub(crate) table: String,
+    pub(crate) lock_links: LockLinks,
+}
+
+fn hooked<A: Hooked>() -> HookedEntity {
+    HookedEntity {
+        type_id: TypeId::of::<A::Entity>(),
+        table: <A::Entity as Default>::default().table_name().to_owned(),
+        lock_links: lock_links::<<A as ActiveModelTrait>::Entity>,
+    }
+}
+
+/// The hooked entities by their table; usually one each.
+pub(crate) type Hooks = HashMap<String, Vec<HookedEntity>>;
+
+/// What became of a recorded entity: its plan, and what it listens to.
+struct Built {
+    type_id: TypeId,
+    result: Result<(Arc<dyn Plan>, Vec<Path>), RecordError>,
+}
+
+/// What the hooks of one entity do.
+#[derive(Default)]
+pub(crate) struct Node {
+    /// How it is recorded.
+    pub(crate) plan: Option<Arc<dyn Plan>>,
+    /// Who depends on it.
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    /// What it must lock when it comes to depend on something.
+    pub(crate) guards: Vec<Arc<Guard>>,
+    /// Why it cannot be recorded.
+    error: Option<RecordError>,
+}
+
+impl Node {
+    /// Whether the save can fail after the row was written, in a way that leaves the transaction
+    /// usable; such a save wants a savepoint.
+    pub(crate) fn computes(&self) -> bool {
+        self.plans().any(|plan| !plan.shape().properties.is_empty())
+    }
+
+    /// Whether records of all that a save may write have been written in this process.
+    pub(crate) fn is_proven(&self, dialect: Dialect) -> bool {
+        self.plans().all(|plan| plan.shape().is_proven(dialect))
+    }
+
+    fn plans(&self) -> impl Iterator<Item = &Arc<dyn Plan>> {
+        self.plan
+            .iter()
+            .chain(self.listeners.iter().map(|listener| &listener.dependent))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    nodes: HashMap<TypeId, Node>,
+}
+
+impl Registry {
+    /// What the hooks of `E` have to do; nothing for most entities.
+    pub(crate) fn node<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
+        self.node_of(TypeId::of::<E>())
+    }
+
+    pub(crate) fn node_of(&self, entity: TypeId) -> Result<Option<&Node>, RecordError> {
+        match self.nodes.get(&entity) {
+            Some(Node {
+                error: Some(error), ..
+            }) => Err(error.clone()),
+            node => Ok(node),
+        }
+    }
+
+    fn build(registrations: &[Registration]) -> Self {
+        let mut hooks = Hooks::new();
+        for Registration(entry) in registrations {
+            if let Entry::Hooked(describe) = entry {
+                let entity = describe();
+                let same_table = hooks.entry(entity.table.clone()).or_default();
+                if !same_table
+                    .iter()
+                    .any(|known| known.type_id == entity.type_id)
+                {
+                    same_table.push(entity);
+                }
+            }
+        }
+        let mut registry = Self::default();
+        for Registration(entry) in registrations {
+            if let Entry::Recorded(build) = entry {
+                registry.add(build(&hooks));
+            }
+        }
+        mark_cycles(&registry.nodes);
+        registry
+    }
+
+    fn add(&mut self, built: Built) {
+        let node = self.nodes.entry(built.type_id).or_default();
+        if node.plan.is_some() || node.error.is_some() {
+            return;
+        }
+        let (plan, paths) = match built.result {
+            Ok(built) => built,
+            Err(error) => {
+                tracing::error!(%error, "an entity cannot be recorded");
+                node.error = Some(error);
+                return;
+            }
+        };
+        node.plan = Some(Arc::clone(&plan));
+        for path in paths {
+            path.spread(&plan, built.type_id, |entity, listener, guard| {
+                let node = self.nodes.entry(entity).or_default();
+                node.listeners.extend(listener);
+                node.guards.extend(guard);
+            });
+        }
+    }
+}
+
+fn build<E: Recorded>(hooks: &Hooks) -> Built {
+    Built {
+        type_id: TypeId::of::<E>(),
+        result: plan_and_paths::<E>(hooks),
+    }
+}
+
+fn plan_and_paths<E: Recorded>(hooks: &Hooks) -> Result<(Arc<dyn Plan>, Vec<Path>), RecordError> {
+    let recorder = E::recorder();
+    let mut paths = Vec::new();
+    for watch in &recorder.watches {
+        match watch {
+            Watch::Path(relations) => paths.push(path::<E>(hooks, relations.clone())?),
+            Watch::All => {
+                for relations in all_relations::<E>() {
+                    paths.push(path::<E>(hooks, relations)?);
+                }
+            }
+            Watch::Select(custom) => paths.push(Path::custom(custom)),
+        }
+    }
+    let own = E::default().table_name().to_owned();
+    let expected: BTreeSet<_> = paths.iter().flat_map(Path::tables).chain([own]).collect();
+    if recorder.properties.is_none() {
+        // What is watched can change properties alone.
+        paths.clear();
+    }
+    let plan = TypedPlan::new(recorder, expected)?;
+    Ok((Arc::new(plan), paths))
+}
+
+fn path<E: Recorded>(hooks: &Hooks, relations: Vec<RelationDef>) -> Result<Path, RecordError> {
+    Path::along(hooks, relations).map_err(|problem| RecordError::plan(table_name::<E>(), problem))
+}
+
+static BY_HAND: RwLock<Vec<Registration>> = RwLock::new(Vec::new());
+static REGISTRY: RwLock<Option<Arc<Registry>>> = RwLock::new(None);
+
+/// The registry of this process, built when it is first asked for.
+pub(crate) fn registry() -> Arc<Registry> {
+    if let Some(registry) = &*REGISTRY.read().unwrap_or_else(PoisonError::into_inner) {
+        return Arc::clone(registry);
+    }
+    let mut slot = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+    let build = || {
+        let by_hand = BY_HAND.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = inventory::iter::<Registration>().copied().collect();
+        all.extend(by_hand.iter().copied());
+        Arc::new(Registry::build(&all))
+    };
+    Arc::clone(slot.get_or_insert_with(build))
+}
+
+/// Registers an entity that the macros did not.
+///
+/// Call it before the entity is first saved; entities with `#[recorded]` and `#[record_hooks]`
+/// need no call.
+///
+/// ```no_run
+/// # use sea_orm::entity::prelude::*;
+/// # fn by_hand<E, A>() where E: sea_orm_record::Recorded, A: sea_orm_record::Hooked {
+/// use sea_orm_record::{Registration, register};
+///
+/// register(Registration::recorded::<E>());
+/// register(Registration::hooked::<A>());
+/// # }
+/// ```
+pub fn register(registration: Registration) {
+    BY_HAND
+        .write()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(registration);
+    *REGISTRY.write().unwrap_or_else(PoisonError::into_inner) = None;
+}
+
+/// Checks the recorders of all registered entities, as their first saves would; worth a line in
+/// `main` or in a test.
+///
+/// # Errors
+///
+/// All that cannot be used, each a [`RecordError::Plan`].
+///
+/// ```
+/// # fn main() -> Result<(), Vec<sea_orm_record::RecordError>> {
+/// sea_orm_record::check()
+/// # }
+/// ```
+pub fn check() -> Result<(), Vec<RecordError>> {
+    let registry = registry();
+    let errors: Vec<_> = registry
+        .nodes
+        .values()
+        .filter_map(|node| node.error.clone())
+        .collect();
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+/// The plan of `E`, which is registered by being asked about if it was not.
+pub(crate) fn plan_of<E: Recorded>() -> Result<Arc<dyn Plan>, RecordError> {
+    let find = || Ok(registry().node::<E>()?.and_then(|node| node.plan.clone()));
+    if let Some(plan) = find()? {
+        return Ok(plan);
+    }
+    register(Registration::recorded::<E>());
+    find()?.ok_or_else(|| RecordError::plan(table_name::<E>(), "it could not be registered"))
+}

@@ -1,0 +1,121 @@
+//! Which kind of connection generic code was given.
+//!
+//! Hooks take any `C: ConnectionTrait`, as SeaORM's do, so that adding them breaks no generic code;
+//! but a pool, a transaction and a recording connection are to be treated each in its own way.
+#![allow(unsafe_code)]
+
+use std::any::TypeId;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction};
+
+use crate::connection::{RecordedConnection, RecordedTransaction};
+use crate::erased::Connection;
+use crate::gather::{Gathering, Unit};
+
+/// A connection, with its kind.
+pub(crate) enum Target<'c> {
+    /// A plain pool: each statement commits by itself.
+    Pool(&'c DatabaseConnection),
+    /// A plain transaction of the user's.
+    Transaction(&'c DatabaseTransaction),
+    /// A recording connection.
+    Recorded(&'c RecordedConnection),
+    /// A unit of work that gathers what is written.
+    Unit(Connection<'c>, &'c Unit),
+    #[cfg(feature = "rbac")]
+    /// A pool whose user may not do everything.
+    Restricted(&'c sea_orm::RestrictedConnection),
+    #[cfg(feature = "rbac")]
+    /// A transaction whose user may not do everything.
+    RestrictedTransaction(&'c sea_orm::RestrictedTransaction),
+    /// Something that wraps a connection; taken to be a transaction.
+    Other(Connection<'c>),
+}
+
+impl<'c> Target<'c> {
+    pub(crate) fn of<C: ConnectionTrait>(db: &'c C) -> Self {
+        // SAFETY of each cast: see `cast`. None of these types has a lifetime.
+        if let Some(pool) = unsafe { cast::<C, DatabaseConnection>(db) } {
+            return Self::Pool(pool);
+        }
+        if let Some(txn) = unsafe { cast::<C, DatabaseTransaction>(db) } {
+            return Self::Transaction(txn);
+        }
+        if let Some(recorded) = unsafe { cast::<C, RecordedConnection>(db) } {
+            return Self::Recorded(recorded);
+        }
+        if let Some(txn) = unsafe { cast::<C, RecordedTransaction>(db) } {
+            return Self::Unit(txn.inner(), txn.unit());
+        }
+        #[cfg(feature = "rbac")]
+        if let Some(pool) = unsafe { cast::<C, sea_orm::RestrictedConnection>(db) } {
+            return Self::Restricted(pool);
+        }
+        #[cfg(feature = "rbac")]
+        if let Some(txn) = unsafe { cast::<C, sea_orm::RestrictedTransaction>(db) } {
+            return Self::RestrictedTransaction(txn);
+        }
+        Self::of_borrowing(db)
+    }
+
+    /// The types that borrow, and are covariant in what they borrow.
+    fn of_borrowing<C: ConnectionTrait>(db: &'c C) -> Self {
+        // SAFETY: the lifetime of the cast's target is that of `db`, and both types may be shortened
+        // to it: `DatabaseExecutor` and `Gathering` hold plain shared references.
+        if let Some(gathering) = unsafe { cast::<C, Gathering<'c>>(db) } {
+            return Self::Unit(gathering.conn, &gathering.unit);
+        }
+        match unsafe { cast::<C, DatabaseExecutor<'c>>(db) } {
+            Some(DatabaseExecutor::Connection(pool)) => Self::Pool(pool),
+            Some(DatabaseExecutor::Transaction(txn)) => Self::Transaction(txn),
+            Some(DatabaseExecutor::OwnedTransaction(txn)) => Self::Transaction(txn),
+            None => Self::Other(Connection::new(db)),
+        }
+    }
+}
+
+/// `db` as a `T`, if that is what it is but for lifetimes.
+///
+/// # Safety
+///
+/// Type ids are compared without lifetimes (`typeid::of`), so `T` must have none, or be covariant in
+/// all it has with each at most that of the reference.
+unsafe fn cast<'c, C: ConnectionTrait, T: ConnectionTrait>(db: &'c C) -> Option<&'c T> {
+    let same: bool = typeid::of::<C>() == id_of::<T>();
+    // SAFETY: `C` and `T` are one type up to lifetimes, so the layout is the same, and the caller
+    // answers for the lifetimes.
+    same.then(|| unsafe { &*std::ptr::from_ref(db).cast::<T>() })
+}
+
+fn id_of<T>() -> TypeId {
+    typeid::of::<T>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_covariant<'short>(
+        executor: DatabaseExecutor<'static>,
+        gathering: Gathering<'static>,
+    ) -> (DatabaseExecutor<'short>, Gathering<'short>) {
+        (executor, gathering)
+    }
+
+    #[test]
+    fn what_is_cast_with_a_lifetime_is_covariant_in_it() {
+        let _: fn(_, _) -> _ = assert_covariant;
+    }
+
+    #[test]
+    fn connections_are_told_apart_by_type() {
+        let pool = DatabaseConnection::default();
+        assert!(matches!(Target::of(&pool), Target::Pool(_)));
+        let executor = DatabaseExecutor::from(&pool);
+        assert!(matches!(Target::of(&executor), Target::Pool(_)));
+        let recorded = RecordedConnection::new(pool.clone());
+        assert!(matches!(Target::of(&recorded), Target::Recorded(_)));
+        let erased = Connection::new(&pool);
+        assert!(matches!(Target::of(&erased), Target::Other(_)));
+    }
+}

@@ -1,0 +1,331 @@
+//! The engine's window on typed entities: the few things that need an entity's types, behind
+//! traits and function pointers that do not.
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sea_orm::sea_query::{Condition, Expr, LockType, Order};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn,
+    QueryFilter, QueryOrder, QuerySelect, Value,
+};
+
+use crate::dialect::{Dialect, canonical};
+use crate::erased::Connection;
+use crate::plan::Shape;
+use crate::reads::{Reads, warn_unwatched};
+use crate::recorded::Recorded;
+use crate::recorder::{Recorder, value_of};
+use crate::{Properties, RecordEntity, RecordError};
+
+/// The values of a key or of link columns, in their order.
+pub(crate) type Key = Vec<Value>;
+
+/// A `Vec<E::Model>`.
+pub(crate) type Models = Box<dyn Any + Send + Sync>;
+
+/// What a record of a row would hold now.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) key: Key,
+    /// In the order of [`Shape::values`].
+    pub(crate) values: Vec<Value>,
+}
+
+/// Which rows to load: at most `limit`, after a key.
+pub(crate) struct Page<'p> {
+    pub(crate) condition: Condition,
+    pub(crate) after: Option<&'p Key>,
+    pub(crate) limit: u64,
+}
+
+/// The plan of a recorded entity, its type forgotten.
+pub(crate) trait Plan: Send + Sync {
+    fn shape(&self) -> &Shape;
+
+    /// Locks and reads rows in the order of their keys.
+    fn load<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
+    ) -> BoxFuture<'a, Result<Models, DbErr>>;
+
+    /// The keys alone, locked as well.
+    fn keys<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+
+    /// What records of these models would hold.
+    fn snapshot<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        models: &'a Models,
+    ) -> BoxFuture<'a, Result<Vec<Row>, DbErr>>;
+
+    /// The values of columns of each model; those with a NULL, which links nothing, are left out.
+    fn links(&self, models: &Models, columns: &[String]) -> Vec<Key>;
+
+    /// The primary keys of models.
+    fn keys_of(&self, models: &Models) -> Vec<Key>;
+
+    /// Each model by itself, as listeners on this entity take it.
+    fn each<'m>(&self, models: &'m Models) -> Vec<&'m (dyn Any + Send + Sync)>;
+
+    /// What to say when the database refuses to load rows of this entity.
+    fn loading(&self, source: DbErr) -> DbErr {
+        let entity = &self.shape().entity;
+        RecordError::database(entity, format!("reading `{entity}`"), source).into()
+    }
+}
+
+pub(crate) struct TypedPlan<E: Recorded> {
+    shape: Shape,
+    sources: Vec<E::Column>,
+    recorder: Recorder<E>,
+    /// Tables that properties may read without a warning.
+    expected: BTreeSet<String>,
+}
+
+impl<E: Recorded> TypedPlan<E> {
+    pub(crate) fn new(
+        recorder: Recorder<E>,
+        expected: BTreeSet<String>,
+    ) -> Result<Self, RecordError> {
+        Ok(Self {
+            shape: Shape::of::<E>(recorder.properties.is_some())?,
+            sources: E::Record::columns()
+                .into_iter()
+                .map(|(source, _)| source)
+                .collect(),
+            recorder,
+            expected,
+        })
+    }
+
+    async fn properties(
+        &self,
+        conn: Connection<'_>,
+        models: &[E::Model],
+    ) -> Result<Vec<Vec<Value>>, DbErr> {
+        let Some(compute) = &self.recorder.properties else {
+            return Ok(models.iter().map(|_| Vec::new()).collect());
+        };
+        let reads = Reads::default();
+        let conn = if cfg!(debug_assertions) {
+            conn.noting(&reads)
+        } else {
+            conn
+        };
+        let computed = AssertUnwindSafe(async { compute(models, conn).await })
+            .catch_unwind()
+            .await
+            .map_err(|panic| {
+                self.property_failed(format!("the closure panicked: {}", message(&*panic)), None)
+            })?
+            .map_err(|source| {
+                self.property_failed(format!("the closure failed: {source}"), Some(source))
+            })?;
+        warn_unwatched(&self.shape.entity, reads.take(), &self.expected);
+        if computed.len() != models.len() {
+            let problem = format!(
+                "the closure answered for {} of {} rows",
+                computed.len(),
+                models.len()
+            );
+            return Err(self.property_failed(problem, None));
+        }
+        Ok(computed.into_iter().map(Properties::into_values).collect())
+    }
+
+    fn property_failed(&self, problem: String, source: Option<DbErr>) -> DbErr {
+        RecordError::Property {
+            entity: self.shape.entity.clone(),
+            problem,
+            source,
+        }
+        .into()
+    }
+
+    fn row(
+        &self,
+        dialect: Dialect,
+        model: &E::Model,
+        properties: Vec<Value>,
+    ) -> Result<Row, DbErr> {
+        let columns = self.sources.iter().map(|column| model.get(*column));
+        let values: Vec<_> = columns.chain(properties).map(canonical).collect();
+        for (column, value) in self.shape.values().zip(&values) {
+            if let Some(problem) = dialect.alters(value) {
+                return Err(RecordError::Value {
+                    entity: self.shape.entity.clone(),
+                    column: column.name.clone(),
+                    problem: problem.to_owned(),
+                }
+                .into());
+            }
+        }
+        Ok(Row {
+            key: key_of(model),
+            values,
+        })
+    }
+}
+
+impl<E: Recorded> Plan for TypedPlan<E> {
+    fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    fn load<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
+    ) -> BoxFuture<'a, Result<Models, DbErr>> {
+        Box::pin(async move {
+            let mut select = E::find().filter(page.condition).limit(page.limit);
+            if let Some(after) = page.after {
+                select = select.filter(beyond::<E>(after));
+            }
+            for key in E::PrimaryKey::iter() {
+                select = select.order_by(key.into_column(), Order::Asc);
+            }
+            let select = select.lock(Dialect::of(&conn).row_lock());
+            let models = select
+                .all(&conn)
+                .await
+                .map_err(|error| self.loading(error))?;
+            Ok(Box::new(models) as Models)
+        })
+    }
+
+    fn keys<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        condition: Condition,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
+        Box::pin(async move {
+            let mut select = E::find().filter(condition);
+            for key in E::PrimaryKey::iter() {
+                select = select.order_by(key.into_column(), Order::Asc);
+            }
+            let select = select.lock(Dialect::of(&conn).row_lock());
+            let models = select
+                .all(&conn)
+                .await
+                .map_err(|error| self.loading(error))?;
+            Ok(models.iter().map(key_of).collect())
+        })
+    }
+
+    fn snapshot<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        models: &'a Models,
+    ) -> BoxFuture<'a, Result<Vec<Row>, DbErr>> {
+        Box::pin(async move {
+            let models = models_of::<E>(models);
+            let dialect = Dialect::of(&conn);
+            let properties = self.properties(conn, models).await?;
+            let rows = models.iter().zip(properties);
+            rows.map(|(model, properties)| self.row(dialect, model, properties))
+                .collect()
+        })
+    }
+
+    fn links(&self, models: &Models, columns: &[String]) -> Vec<Key> {
+        let links = models_of::<E>(models).iter();
+        links.filter_map(|model| link_of(model, columns)).collect()
+    }
+
+    fn keys_of(&self, models: &Models) -> Vec<Key> {
+        models_of::<E>(models).iter().map(key_of).collect()
+    }
+
+    fn each<'m>(&self, models: &'m Models) -> Vec<&'m (dyn Any + Send + Sync)> {
+        let models = models_of::<E>(models).iter();
+        models
+            .map(|model| model as &(dyn Any + Send + Sync))
+            .collect()
+    }
+}
+
+fn models_of<E: Recorded>(models: &Models) -> &[E::Model] {
+    let models = models.downcast_ref::<Vec<E::Model>>();
+    debug_assert!(models.is_some(), "models of another entity");
+    models.map_or(&[], Vec::as_slice)
+}
+
+pub(crate) fn key_of<M: ModelTrait>(model: &M) -> Key {
+    let keys = <M::Entity as EntityTrait>::PrimaryKey::iter();
+    keys.map(|key| model.get(key.into_column())).collect()
+}
+
+/// The values of link columns, unless one is NULL.
+pub(crate) fn link_of<M: ModelTrait>(model: &M, columns: &[String]) -> Option<Key> {
+    let values = columns.iter().map(|column| value_of(model, column));
+    values
+        .map(|value| value.filter(|value| !is_null(value)))
+        .collect()
+}
+
+pub(crate) fn is_null(value: &Value) -> bool {
+    *value == value.as_null()
+}
+
+/// Rows whose key comes after `after`, in lexicographic order.
+fn beyond<E: EntityTrait>(after: &Key) -> Condition {
+    let columns: Vec<_> = E::PrimaryKey::iter()
+        .map(PrimaryKeyToColumn::into_column)
+        .collect();
+    (0..columns.len()).fold(Condition::any(), |any, last| {
+        let equal = (0..last).fold(Condition::all(), |all, index| {
+            all.add(columns[index].eq(after[index].clone()))
+        });
+        any.add(equal.add(columns[last].gt(after[last].clone())))
+    })
+}
+
+/// What was panicked with, as far as it is text.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// Locks rows of a hooked entity and reads some of their columns.
+pub(crate) type LockLinks = for<'a> fn(
+    Connection<'a>,
+    Condition,
+    LockType,
+    &'a [String],
+) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+
+pub(crate) fn lock_links<'a, E: EntityTrait>(
+    conn: Connection<'a>,
+    condition: Condition,
+    lock: LockType,
+    columns: &'a [String],
+) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
+    Box::pin(async move {
+        let mut select = E::find().filter(condition);
+        for key in E::PrimaryKey::iter() {
+            select = select.order_by(key.into_column(), Order::Asc);
+        }
+        let models = select.lock(lock).all(&conn).await?;
+        Ok(models
+            .iter()
+            .filter_map(|model| link_of(model, columns))
+            .collect())
+    })
+}
+
+/// `columns` of `table`, as expressions.
+pub(crate) fn table_columns(table: &str, columns: &[String]) -> Vec<Expr> {
+    let column = |name: &String| Expr::col((table.to_owned(), name.to_owned()));
+    columns.iter().map(column).collect()
+}
