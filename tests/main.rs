@@ -5,3 +5,6 @@
 //! - `harness`: a database for each test, counted statements, captured warnings
 
 mod harness;
+
+mod blog;
+mod smoke;

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Database servers for the tests, to be sourced by a bash script with `set -euo pipefail`.
 #
 #   find_postgres, find_mariadb     set `found_url` to a server that may be used: the one that the
@@ -183,7 +184,7 @@ first_user() {
 
 # Runs a program from the directory of the instance, as its owner. Replaces the (sub)shell.
 exec_as_owner() {
-    cd "$started_dir"
+    cd "$started_dir" || exit
     if [[ -z $started_owner ]]; then
         exec "$@"
     elif command -v setpriv >/dev/null; then
