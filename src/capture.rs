@@ -156,7 +156,9 @@ impl Capture<'_> {
                 .collect());
         }
         let links: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
-        let models = plan.load(self.conn, self.page(shape, &links)).await?;
+        let models = plan
+            .load(self.conn, page(self.dialect, shape, &links))
+            .await?;
         self.loaded(plan, &models, &notes).await?;
         let found: HashSet<Key> = plan.keys_of(&models).into_iter().collect();
         Ok(notes
@@ -244,6 +246,7 @@ impl Capture<'_> {
                     condition: condition.clone(),
                     after: after.as_ref(),
                     limit: CHUNK as u64,
+                    lock: true,
                 };
                 let models = plan.load(self.conn, page).await?;
                 let rows = plan.snapshot(self.conn, &models).await?;
@@ -298,16 +301,6 @@ impl Capture<'_> {
         }
         Ok(())
     }
-
-    fn page<'p>(&self, shape: &Shape, keys: &[Key]) -> Page<'p> {
-        let names: Vec<_> = shape.key.iter().map(|key| key.source.clone()).collect();
-        let columns = table_columns(&shape.source.name, &names);
-        Page {
-            condition: Condition::all().add(self.dialect.is_among(columns, keys)),
-            after: None,
-            limit: CHUNK as u64,
-        }
-    }
 }
 
 /// What to call it when a row that was noted is there: one that was deleted came back.
@@ -318,20 +311,38 @@ fn event_of_living(note: &Note) -> Event {
     }
 }
 
-/// Whether a record of this model would be written now.
+/// Whether a record of this row would be written now; not for a row that is gone.
 pub(crate) async fn differs(
     conn: Connection<'_>,
     plan: &dyn Plan,
-    models: &Models,
+    key: Key,
 ) -> Result<bool, DbErr> {
+    let shape = plan.shape();
+    let page = Page {
+        lock: false,
+        ..page(Dialect::of(&conn), shape, &[key])
+    };
+    let models = plan.load(conn, page).await?;
     let context = Context::new();
-    let writer = Writer::new(conn, plan.shape(), &context, context.stamp()?);
-    for row in plan.snapshot(conn, models).await? {
+    let writer = Writer::new(conn, shape, &context, context.stamp()?);
+    for row in plan.snapshot(conn, &models).await? {
         if writer.differs(&row).await? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The rows with these keys.
+fn page<'p>(dialect: Dialect, shape: &Shape, keys: &[Key]) -> Page<'p> {
+    let names: Vec<_> = shape.key.iter().map(|key| key.source.clone()).collect();
+    let columns = table_columns(&shape.source.name, &names);
+    Page {
+        condition: Condition::all().add(dialect.is_among(columns, keys)),
+        after: None,
+        limit: CHUNK as u64,
+        lock: true,
+    }
 }
 
 fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<T> {

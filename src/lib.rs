@@ -16,6 +16,7 @@ pub mod hooks;
 mod listen;
 mod operation;
 mod plan;
+mod query;
 mod reads;
 mod recorded;
 mod recorder;
@@ -29,13 +30,28 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
+pub use query::{RecordModel, RecordQuery, RecordedModel, Resample};
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
 pub use registry::{Registration, check, register};
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
-pub use time::*;
+pub use time::{Buckets, Every, IntoRule, Window, zone};
+
+/// All that an entity file and the code that queries it want in scope.
+///
+/// ```
+/// use sea_orm_record::prelude::*;
+/// ```
+pub mod prelude {
+    pub use crate::{
+        Context, Event, Every, RecordEntity, RecordError, RecordModel, RecordQuery, Recorded,
+        RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
+    };
+    #[cfg(feature = "macros")]
+    pub use crate::{record_hooks, recorded};
+}
 
 /// What the macros need.
 #[doc(hidden)]

@@ -1,9 +1,9 @@
 //! The traits that tie an entity to its record entity.
 
-use sea_orm::sea_query::StringLen;
+use sea_orm::sea_query::{IntoValueTuple, StringLen};
 use sea_orm::{
-    ActiveModelTrait, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic, Iterable,
-    PrimaryKeyToColumn, RelationDef, Value,
+    ActiveModelTrait, ColumnTrait, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic, Iterable,
+    PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, RelationDef, Select, Value,
 };
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,26 @@ pub trait Recorded: EntityTrait<Model: Sync> {
     /// What is computed and what is watched. Called once, when the entity is first saved or
     /// asked about; the plan that it becomes is kept.
     fn recorder() -> Recorder<Self>;
+
+    /// The records of all rows, as a `Select` of the record entity.
+    fn records() -> Select<Self::Record> {
+        Self::Record::find()
+    }
+
+    /// The records of one row by its primary key, which also finds those of a row that is gone.
+    fn records_of(key: <Self::PrimaryKey as PrimaryKeyTrait>::ValueType) -> Select<Self::Record> {
+        let values = key.into_value_tuple();
+        let keys = Self::PrimaryKey::iter()
+            .map(PrimaryKeyToColumn::into_column)
+            .zip(values);
+        keys.fold(Self::records(), |select, (key, value)| {
+            let pairs = Self::Record::key().into_iter();
+            let repeated = pairs.filter(|(source, _)| source.as_str() == key.as_str());
+            repeated.fold(select, |select, (_, column)| {
+                select.filter(column.eq(value.clone()))
+            })
+        })
+    }
 }
 
 /// A record entity: an ordinary SeaORM entity whose rows are what another entity's rows were.

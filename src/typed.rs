@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Condition, Expr, LockType, Order};
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn,
-    QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter,
+    QueryOrder, QuerySelect, Value,
 };
 
 use crate::dialect::{Dialect, canonical};
@@ -40,6 +40,7 @@ pub(crate) struct Page<'p> {
     pub(crate) condition: Condition,
     pub(crate) after: Option<&'p Key>,
     pub(crate) limit: u64,
+    pub(crate) lock: bool,
 }
 
 /// The plan of a recorded entity, its type forgotten.
@@ -194,7 +195,9 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             for key in E::PrimaryKey::iter() {
                 select = select.order_by(key.into_column(), Order::Asc);
             }
-            let select = select.lock(Dialect::of(&conn).row_lock());
+            if page.lock {
+                select = select.lock(Dialect::of(&conn).row_lock());
+            }
             let models = select
                 .all(&conn)
                 .await

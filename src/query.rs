@@ -1,0 +1,229 @@
+//! Questions about the past.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `query/records.rs` | from a row to its records and back, and recording on request |
+//! | `query/resample.rs` | one record of each bucket of time |
+//!
+//! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
+//! `QueryFilter` and `QueryOrder` are: queries build, the caller executes.
+
+mod records;
+mod resample;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+
+pub use records::{RecordModel, RecordedModel};
+pub use resample::Resample;
+
+use crate::time::{IntoRule, Window, truncate_to_micros};
+use crate::{RecordEntity, RecordError};
+
+macro_rules! looking_back {
+    ($($(#[$doc:meta])* $name:ident, $last:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// Looks back from now; a window longer than time (which begins in the year 1) holds
+        /// everything. [`Window`] has the same with an error instead.
+        #[must_use]
+        fn $name(self, n: u32) -> Self {
+            self.within(Window::saturating(Window::$last(n)))
+        }
+    )+};
+}
+
+macro_rules! calendar {
+    ($($(#[$doc:meta])* $name:ident, $name_in:ident;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// By the calendar in UTC, up to now and beyond.
+        #[must_use]
+        fn $name(self) -> Self {
+            self.$name_in(Tz::UTC)
+        }
+
+        $(#[$doc])*
+        ///
+        /// By the calendar of a time zone, up to now and beyond; [`zone`](crate::zone) finds one by
+        /// its name.
+        #[must_use]
+        fn $name_in(self, zone: Tz) -> Self {
+            self.within(Window::saturating(Window::$name(zone)))
+        }
+    )+};
+}
+
+/// What can be asked of the records that a `Select` finds.
+///
+/// It goes together with everything that SeaORM has for a `Select`: `filter`, `order_by`,
+/// `paginate`, `cursor_by`, `stream`, `into_json`, `into_partial_model`, `find_also_related`.
+///
+/// ```
+/// # use sea_orm::entity::prelude::*;
+/// # use sea_orm_record::prelude::*;
+/// # async fn example<R>(records: Select<R>, db: &DatabaseConnection) -> Result<(), DbErr>
+/// # where R: sea_orm_record::RecordEntity {
+/// use sea_orm::QueryOrder;
+///
+/// let of_three_days = records.created_in_days(3).order_by_asc(R::RECORDED_AT).all(db).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait RecordQuery: Sized {
+    /// The record entity.
+    type Record: RecordEntity;
+
+    /// Records of a window.
+    #[must_use]
+    fn within(self, window: Window) -> Self;
+
+    /// Records of the last so and so long, an exact duration.
+    #[must_use]
+    fn created_in(self, length: TimeDelta) -> Self {
+        self.within(Window::saturating(Window::last(length)))
+    }
+
+    looking_back! {
+        /// Records of the last `n` calendar years; 29 February less a year is 28 February.
+        created_in_years, last_years;
+        /// Records of the last `n` calendar months; 31 March less a month is 28 or 29 February.
+        created_in_months, last_months;
+        /// Records of the last `n` times 7 × 24 hours.
+        created_in_weeks, last_weeks;
+        /// Records of the last `n` times 24 hours.
+        created_in_days, last_days;
+        /// Records of the last `n` hours.
+        created_in_hours, last_hours;
+        /// Records of the last `n` minutes.
+        created_in_minutes, last_minutes;
+        /// Records of the last `n` seconds.
+        created_in_seconds, last_seconds;
+    }
+
+    calendar! {
+        /// Records of this hour.
+        this_hour, this_hour_in;
+        /// Records of today.
+        today, today_in;
+        /// Records of this week, from Monday.
+        this_week, this_week_in;
+        /// Records of this month.
+        this_month, this_month_in;
+        /// Records of this year.
+        this_year, this_year_in;
+    }
+
+    /// Records of `from` and later.
+    #[must_use]
+    fn since(self, from: DateTime<Utc>) -> Self;
+
+    /// Records before `to`.
+    #[must_use]
+    fn until(self, to: DateTime<Utc>) -> Self;
+
+    /// The last record; `.one(&db)` gets it. Over several rows, the last of all.
+    #[must_use]
+    fn latest(self) -> Self;
+
+    /// The first record; `.one(&db)` gets it. Over several rows, the first of all.
+    #[must_use]
+    fn earliest(self) -> Self;
+
+    /// The last record of each row, among those that are selected.
+    #[must_use]
+    fn latest_of_each(self) -> Self;
+
+    /// The last record of each bucket of time that has any, of each row where the query spans
+    /// several; counted in UTC unless [`in_zone`](Resample::in_zone) says otherwise.
+    ///
+    /// The rule is pandas' or polars': `"15min"`, `"1h"`, `"1D"`, `"1W"`, `"1MS"`; or an
+    /// [`Every`](crate::Every).
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Rule`] for a rule that does not parse, is zero or does not divide the day.
+    fn resample(self, rule: impl IntoRule) -> Result<Resample<Self::Record>, RecordError>;
+}
+
+impl<R: RecordEntity> RecordQuery for Select<R> {
+    type Record = R;
+
+    fn within(self, window: Window) -> Self {
+        let after = window
+            .since()
+            .into_iter()
+            .fold(self, |select, from| select.filter(R::RECORDED_AT.gte(from)));
+        window
+            .until()
+            .into_iter()
+            .fold(after, |select, to| select.filter(R::RECORDED_AT.lt(to)))
+    }
+
+    fn since(self, from: DateTime<Utc>) -> Self {
+        self.filter(R::RECORDED_AT.gte(rounded_up(from)))
+    }
+
+    fn until(self, to: DateTime<Utc>) -> Self {
+        self.filter(R::RECORDED_AT.lt(rounded_up(to)))
+    }
+
+    fn latest(self) -> Self {
+        unordered(self).order_by_desc(R::RECORDED_AT).limit(1)
+    }
+
+    fn earliest(self) -> Self {
+        unordered(self).order_by_asc(R::RECORDED_AT).limit(1)
+    }
+
+    fn latest_of_each(self) -> Self {
+        let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
+        let mut latest = unordered(self.clone()).into_query();
+        latest.clear_selects();
+        for key in &keys {
+            latest.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+        }
+        latest.expr(own::<R>(R::RECORDED_AT).max());
+        // A derived table: MySQL wants no LIMIT directly within IN, and materializes it once.
+        let derived = Query::select()
+            .expr(Expr::cust("*"))
+            .from_subquery(latest, "latest_of_each")
+            .take();
+        let place = keys
+            .into_iter()
+            .map(own::<R>)
+            .chain([own::<R>(R::RECORDED_AT)]);
+        self.filter(Expr::tuple(place).in_subquery(derived))
+    }
+
+    fn resample(self, rule: impl IntoRule) -> Result<Resample<R>, RecordError> {
+        Ok(Resample::new(self, rule.into_rule()?))
+    }
+}
+
+/// A column of the record table, by the name that `Entity::find` gives it.
+fn own<R: EntityTrait>(column: R::Column) -> Expr {
+    Expr::col((R::default(), column))
+}
+
+fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {
+    QueryTrait::query(&mut select).clear_order_by();
+    select
+}
+
+/// Bounds between microseconds: records stand on whole ones.
+fn rounded_up(t: DateTime<Utc>) -> DateTime<Utc> {
+    let cut = truncate_to_micros(t);
+    if cut == t {
+        return cut;
+    }
+    cut.checked_add_signed(TimeDelta::microseconds(1))
+        .unwrap_or(cut)
+}
+
+/// The full name of the record table, for messages.
+fn table_of<R: RecordEntity>() -> &'static str {
+    R::default().table_name()
+}

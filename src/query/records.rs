@@ -1,0 +1,118 @@
+//! From a row to its records, and from a record to its row and its neighbours.
+
+use std::future::Future;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+
+use crate::capture;
+use crate::erased::Connection;
+use crate::gather::{Buffer, Note};
+use crate::operation::{Noted, run};
+use crate::registry::plan_of;
+use crate::typed::key_of;
+use crate::{Event, RecordEntity, Recorded};
+
+/// What the model of a recorded entity can be asked; implemented for all of them.
+pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
+    /// The records of this row, as a `Select` of the record entity.
+    ///
+    /// For a row that is gone, [`Recorded::records_of`] takes its key.
+    fn records(&self) -> Select<<Self::Entity as Recorded>::Record> {
+        let keys = <Self::Entity as Recorded>::Record::key().into_iter();
+        keys.fold(Self::Entity::records(), |select, (source, record)| {
+            select.filter(record.eq(self.get(source)))
+        })
+    }
+
+    /// Records the row as it stands in the database, if that differs from its last record.
+    ///
+    /// For rows that something else wrote; saves need no call. In a recorded transaction the
+    /// record is written with the others.
+    ///
+    /// # Errors
+    ///
+    /// A [`RecordError`](crate::RecordError) within the `DbErr`.
+    fn record_now<C: ConnectionTrait>(
+        &self,
+        db: &C,
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        let key = key_of(self);
+        async move {
+            let plan = plan_of::<Self::Entity>()?;
+            let mut notes = Buffer::default();
+            notes.touch(&plan, key, Note::new(Event::Updated));
+            run::<Self::Entity, C, _>(db, Noted(notes)).await
+        }
+    }
+
+    /// Whether the row as it stands in the database differs from its last record, or has none.
+    ///
+    /// # Errors
+    ///
+    /// A [`RecordError`](crate::RecordError) within the `DbErr`.
+    fn has_unrecorded_changes<C: ConnectionTrait>(
+        &self,
+        db: &C,
+    ) -> impl Future<Output = Result<bool, DbErr>> + Send {
+        let key = key_of(self);
+        async move {
+            let plan = plan_of::<Self::Entity>()?;
+            capture::differs(Connection::new(db), &*plan, key).await
+        }
+    }
+}
+
+impl<M> RecordedModel for M where M: ModelTrait<Entity: Recorded> + Sync {}
+
+/// What a record can be asked; implemented for the models of all record entities.
+pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
+    /// The record of the same row before this one; `.one(&db)` gets it.
+    fn previous(&self) -> Select<Self::Entity> {
+        let column = Self::Entity::RECORDED_AT;
+        neighbours(self)
+            .filter(column.lt(self.get(column)))
+            .order_by_desc(column)
+            .limit(1)
+    }
+
+    /// The record of the same row after this one; `.one(&db)` gets it.
+    fn next(&self) -> Select<Self::Entity> {
+        let column = Self::Entity::RECORDED_AT;
+        neighbours(self)
+            .filter(column.gt(self.get(column)))
+            .order_by_asc(column)
+            .limit(1)
+    }
+
+    /// The row that this records, as it is today; nothing where it is gone.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    fn recording<C: ConnectionTrait>(
+        &self,
+        db: &C,
+    ) -> impl Future<Output = Result<Option<RecordingOf<Self::Entity>>, DbErr>> + Send {
+        let keys = Self::Entity::key().into_iter();
+        let select = keys.fold(
+            <Self::Entity as RecordEntity>::Recording::find(),
+            |select, (source, record)| select.filter(source.eq(self.get(record))),
+        );
+        async move { select.one(db).await }
+    }
+}
+
+impl<M> RecordModel for M where M: ModelTrait<Entity: RecordEntity> + Sync {}
+
+/// The model of what a record entity records.
+type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;
+
+fn neighbours<M: RecordModel>(record: &M) -> Select<M::Entity> {
+    let keys = M::Entity::key().into_iter();
+    keys.fold(M::Entity::find(), |select, (_, column)| {
+        select.filter(column.eq(record.get(column)))
+    })
+}

@@ -1,0 +1,381 @@
+//! One record of each bucket.
+//!
+//! Edges are worked out in Rust, in the calendar of the zone, and bound: no zone reaches SQL. Then,
+//! a chunk of buckets at a time:
+//!
+//! - where the records hardly outnumber the buckets, they are read in order and picked from here;
+//! - where they do, and belong to one row, each bucket is one seek in the index of the primary key;
+//! - over several rows, one pass groups them by row and bucket.
+//!
+//! Records are only ever added after the last, so the statements of one call agree.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Value,
+};
+
+use super::{own, table_of, unordered};
+use crate::dialect::{Dialect, bind_time};
+use crate::time::{Buckets, Every};
+use crate::typed::Key;
+use crate::{RecordEntity, RecordError};
+
+/// Buckets that are looked at together. Twice as many records are read at most, and each bucket
+/// binds two edges.
+const STEP: usize = 4_096;
+
+/// A query of one record for each bucket of time; see [`RecordQuery::resample`](super::RecordQuery::resample).
+#[derive(Clone, Debug)]
+#[must_use = "a query does nothing until it is executed"]
+pub struct Resample<R: RecordEntity> {
+    select: Select<R>,
+    every: Every,
+    zone: Tz,
+    pick: Pick,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pick {
+    First,
+    Last,
+}
+
+/// What the selected records span.
+struct Span {
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+    is_one_row: bool,
+}
+
+impl<R: RecordEntity> Resample<R> {
+    pub(super) fn new(select: Select<R>, every: Every) -> Self {
+        let mut select = unordered(select);
+        QueryTrait::query(&mut select).reset_limit().reset_offset();
+        Self {
+            select,
+            every,
+            zone: Tz::UTC,
+            pick: Pick::Last,
+        }
+    }
+
+    /// Counts days, weeks, months and the beginnings of shorter buckets in a time zone.
+    /// Default: UTC. [`zone`](crate::zone) finds one by its name.
+    pub fn in_zone(mut self, zone: Tz) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// Takes the first record of each bucket. Default: the last.
+    pub fn first(mut self) -> Self {
+        self.pick = Pick::First;
+        self
+    }
+
+    /// The records, in the order of time; those of several rows at one time in the order of keys.
+    ///
+    /// # Errors
+    ///
+    /// A [`RecordError`] within the `DbErr`: [`Window`](RecordError::Window) for records outside
+    /// the years 1 to 9999, or what the database said.
+    pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
+        let Some(span) = self.span(db).await? else {
+            return Ok(Vec::new());
+        };
+        let buckets = Buckets::new(self.every, self.zone);
+        let mut found = Vec::new();
+        let mut from = buckets.start_of(span.first)?;
+        while from <= span.last {
+            let edges = buckets.edges(from, span.last, STEP)?;
+            let (Some(&end), true) = (edges.last(), edges.len() > 1) else {
+                break;
+            };
+            if self.are_sparse(db, from, end, edges.len() - 1).await? {
+                from = self.read_and_pick(db, &buckets, from, &mut found).await?;
+            } else {
+                let picked = match span.is_one_row {
+                    true => self.seek(db, &edges).await?,
+                    false => self.group(db, &edges).await?,
+                };
+                found.extend(picked);
+                from = end;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same, each record with the start of its bucket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`all`](Self::all).
+    pub async fn buckets<C: ConnectionTrait>(
+        self,
+        db: &C,
+    ) -> Result<Vec<(DateTime<Utc>, R::Model)>, DbErr> {
+        let buckets = Buckets::new(self.every, self.zone);
+        let records = self.all(db).await?;
+        let with_start = records.into_iter().map(|record| {
+            let start = buckets.start_of(recorded_at::<R>(&record)?)?;
+            Ok((start, record))
+        });
+        with_start.collect()
+    }
+
+    /// The first and the last record by key and time; for several rows, by time alone.
+    async fn span<C: ConnectionTrait>(&self, db: &C) -> Result<Option<Span>, DbErr> {
+        let keys = || R::key().into_iter().map(|(_, column)| column);
+        let end = |order: Order, by_key: bool| {
+            let select = if by_key {
+                keys().fold(self.select.clone(), |select, key| {
+                    select.order_by(key, order.clone())
+                })
+            } else {
+                self.select.clone()
+            };
+            self.one(db, select.order_by(R::RECORDED_AT, order))
+        };
+        let (Some(mut first), Some(mut last)) =
+            (end(Order::Asc, true).await?, end(Order::Desc, true).await?)
+        else {
+            return Ok(None);
+        };
+        let key_of = |record: &R::Model| -> Key { keys().map(|key| record.get(key)).collect() };
+        let is_one_row = key_of(&first) == key_of(&last);
+        if !is_one_row {
+            first = end(Order::Asc, false).await?.unwrap_or(first);
+            last = end(Order::Desc, false).await?.unwrap_or(last);
+        }
+        Ok(Some(Span {
+            first: recorded_at::<R>(&first)?,
+            last: recorded_at::<R>(&last)?,
+            is_one_row,
+        }))
+    }
+
+    async fn one<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        select: Select<R>,
+    ) -> Result<Option<R::Model>, DbErr> {
+        select.one(db).await.map_err(failed::<R>)
+    }
+
+    async fn read<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        select: Select<R>,
+    ) -> Result<Vec<R::Model>, DbErr> {
+        let keys = R::key().into_iter().map(|(_, column)| column);
+        let by_time = select.order_by_asc(R::RECORDED_AT);
+        let select = keys.fold(by_time, |select, key| select.order_by_asc(key));
+        select.all(db).await.map_err(failed::<R>)
+    }
+
+    fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Select<R> {
+        let select = self.select.clone().filter(R::RECORDED_AT.gte(from));
+        select.filter(R::RECORDED_AT.lt(until))
+    }
+
+    /// Whether at most two records a bucket are there, so that reading all of them is cheapest.
+    async fn are_sparse<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        buckets: usize,
+    ) -> Result<bool, DbErr> {
+        let most = 2 * buckets as u64;
+        let mut some = self.between(from, until).into_query();
+        some.clear_selects()
+            .expr_as(Expr::val(1), "one")
+            .limit(most + 1);
+        let count = Query::select()
+            .expr_as(Expr::cust("COUNT(*)"), "records")
+            .from_subquery(some, "some")
+            .take();
+        let row = db.query_one(&count).await.map_err(failed::<R>)?;
+        let records: i64 = row.map_or(Ok(0), |row| row.try_get("", "records"))?;
+        Ok(u64::try_from(records).is_ok_and(|records| records <= most))
+    }
+
+    /// Reads records from `from` on, picks those of whole buckets, and answers where to go on.
+    async fn read_and_pick<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        buckets: &Buckets,
+        from: DateTime<Utc>,
+        found: &mut Vec<R::Model>,
+    ) -> Result<DateTime<Utc>, DbErr> {
+        let most = 2 * STEP;
+        let select = self
+            .select
+            .clone()
+            .filter(R::RECORDED_AT.gte(from))
+            .limit(most as u64 + 1);
+        let records = self.read(db, select).await?;
+        let is_rest = records.len() <= most;
+        let mut placed = Vec::with_capacity(records.len());
+        for record in records {
+            placed.push((buckets.start_of(recorded_at::<R>(&record)?)?, record));
+        }
+        let unfinished = placed.last().map(|(start, _)| *start);
+        let next = match (is_rest, unfinished) {
+            (false, Some(start)) if start > from => start,
+            // One bucket holds more than was read, which cannot be sparse; or this was the rest.
+            (false, _) => return self.pick_one_bucket(db, buckets, from, found).await,
+            (true, _) => after_all(),
+        };
+        placed.retain(|(start, _)| *start < next);
+        found.extend(pick_from::<R>(placed, self.pick));
+        Ok(next)
+    }
+
+    async fn pick_one_bucket<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        buckets: &Buckets,
+        from: DateTime<Utc>,
+        found: &mut Vec<R::Model>,
+    ) -> Result<DateTime<Utc>, DbErr> {
+        let next = buckets.next(from)?;
+        found.extend(self.group(db, &[from, next]).await?);
+        Ok(next)
+    }
+
+    /// One row: each bucket is a seek in the index; the records are then found by their times.
+    async fn seek<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        edges: &[DateTime<Utc>],
+    ) -> Result<Vec<R::Model>, DbErr> {
+        let order = match self.pick {
+            Pick::First => Order::Asc,
+            Pick::Last => Order::Desc,
+        };
+        let mut pick = self.within_bucket();
+        pick.clear_selects()
+            .expr(own::<R>(R::RECORDED_AT))
+            .order_by_expr(own::<R>(R::RECORDED_AT), order)
+            .limit(1);
+        let mut stamps = Query::select();
+        stamps.expr_as(Expr::SubQuery(None, Box::new(pick.into())), "picked");
+        Dialect::of(db).from_rows(&mut stamps, pairs(edges));
+        let rows = db.query_all(&stamps).await.map_err(failed::<R>)?;
+        let mut times: Vec<Value> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let time: Option<DateTime<Utc>> = row.try_get("", "picked")?;
+            times.extend(time.map(bind_time));
+        }
+        if times.is_empty() {
+            return Ok(Vec::new());
+        }
+        let picked = self
+            .select
+            .clone()
+            .filter(own::<R>(R::RECORDED_AT).is_in(times));
+        self.read(db, picked).await
+    }
+
+    /// Several rows: one pass that groups by row and bucket.
+    async fn group<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        edges: &[DateTime<Utc>],
+    ) -> Result<Vec<R::Model>, DbErr> {
+        let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
+        let time = own::<R>(R::RECORDED_AT);
+        let mut groups = self.within_bucket();
+        groups.clear_selects();
+        Dialect::of(db).from_rows(&mut groups, pairs(edges));
+        for key in &keys {
+            groups.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+        }
+        groups.add_group_by([Expr::col((Alias::new("v"), Alias::new("column1")))]);
+        groups.expr(match self.pick {
+            Pick::First => time.min(),
+            Pick::Last => time.max(),
+        });
+        let place = keys
+            .into_iter()
+            .map(own::<R>)
+            .chain([own::<R>(R::RECORDED_AT)]);
+        let picked = self
+            .select
+            .clone()
+            .filter(Expr::tuple(place).in_subquery(groups));
+        self.read(db, picked).await
+    }
+
+    /// The selected records of a bucket `v`, from `column1` until `column2`.
+    fn within_bucket(&self) -> SelectStatement {
+        let edge = |name: &'static str| Expr::col((Alias::new("v"), Alias::new(name)));
+        let mut query = self.select.clone().into_query();
+        query
+            .and_where(own::<R>(R::RECORDED_AT).gte(edge("column1")))
+            .and_where(own::<R>(R::RECORDED_AT).lt(edge("column2")));
+        query
+    }
+}
+
+fn after_all() -> DateTime<Utc> {
+    DateTime::<Utc>::MAX_UTC
+}
+
+/// Each edge with the next.
+fn pairs(edges: &[DateTime<Utc>]) -> Vec<Vec<Value>> {
+    let pair = |pair: &[DateTime<Utc>]| pair.iter().copied().map(bind_time).collect();
+    edges.windows(2).map(pair).collect()
+}
+
+/// The first or last of each row and bucket, of records in the order of time.
+fn pick_from<R: RecordEntity>(placed: Vec<(DateTime<Utc>, R::Model)>, pick: Pick) -> Vec<R::Model> {
+    let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
+    let mut seen = std::collections::HashSet::new();
+    let mut is_new = |start: DateTime<Utc>, record: &R::Model| {
+        let key: Key = keys.iter().map(|key| record.get(*key)).collect();
+        seen.insert((start, key))
+    };
+    let mut picked: Vec<R::Model> = match pick {
+        Pick::First => placed
+            .into_iter()
+            .filter(|(start, record)| is_new(*start, record))
+            .map(|(_, record)| record)
+            .collect(),
+        Pick::Last => {
+            let last_first = placed.into_iter().rev();
+            last_first
+                .filter(|(start, record)| is_new(*start, record))
+                .map(|(_, record)| record)
+                .collect()
+        }
+    };
+    if pick == Pick::Last {
+        picked.reverse();
+    }
+    picked
+}
+
+/// The time of a record, whichever of chrono's types its column has.
+pub(super) fn recorded_at<R: RecordEntity>(record: &R::Model) -> Result<DateTime<Utc>, DbErr> {
+    match record.get(R::RECORDED_AT) {
+        Value::ChronoDateTimeUtc(Some(at)) => Ok(at),
+        Value::ChronoDateTimeWithTimeZone(Some(at)) => Ok(at.to_utc()),
+        Value::ChronoDateTime(Some(at)) => Ok(at.and_utc()),
+        _ => {
+            let problem = format!(
+                "`recorded_at` of `{}` must be a chrono `DateTime<Utc>`",
+                table_of::<R>()
+            );
+            Err(RecordError::plan(table_of::<R>(), problem).into())
+        }
+    }
+}
+
+fn failed<R: RecordEntity>(source: DbErr) -> DbErr {
+    let table = table_of::<R>();
+    RecordError::database(table, format!("resampling `{table}`"), source).into()
+}
