@@ -8,7 +8,8 @@ use sea_orm::sea_query::{
     ArrayType, ColumnType, Expr, ExprTrait, LockType, Query, SelectStatement, UnionType, ValueTuple,
 };
 use sea_orm::{
-    ConnectionTrait, DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions, Value,
+    ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
+    TransactionOptions, Value,
 };
 
 /// The SQL of one database.
@@ -147,6 +148,16 @@ impl Dialect {
                 .sqlite_transaction_mode
                 .or(default.sqlite_transaction_mode),
         }
+    }
+
+    /// The step between the keys that AUTO_INCREMENT gives; Galera nodes take turns.
+    pub(crate) async fn key_step(self, db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+        let statement = Statement::from_string(
+            self.0,
+            "SELECT CAST(@@auto_increment_increment AS SIGNED) AS step",
+        );
+        let row = db.query_one_raw(statement).await?;
+        row.map_or(Ok(1), |row| row.try_get("", "step"))
     }
 
     /// Whether a failed statement leaves a transaction that can still be committed. PostgreSQL

@@ -5,6 +5,7 @@
 //! | [`recorded`](Recorded), [`Recorder`] | what a user says |
 //! | [`hooks`] | when it is asked |
 
+mod bulk;
 mod capture;
 mod connection;
 mod context;
@@ -26,6 +27,7 @@ mod time;
 mod typed;
 mod write;
 
+pub use bulk::{KeyOf, insert_many};
 pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;

@@ -90,6 +90,15 @@ impl Node {
         self.plans().all(|plan| plan.shape().is_proven(dialect))
     }
 
+    /// The columns that tie its rows to others.
+    pub(crate) fn links(&self) -> impl Iterator<Item = &[String]> {
+        let guarded = self.guards.iter().map(|guard| guard.columns());
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.columns())
+            .chain(guarded)
+    }
+
     fn plans(&self) -> impl Iterator<Item = &Arc<dyn Plan>> {
         self.plan
             .iter()

@@ -293,6 +293,16 @@ fn beyond<E: EntityTrait>(after: &Key) -> Condition {
     })
 }
 
+/// The rows with these keys.
+pub(crate) async fn by_keys<E: EntityTrait>(
+    conn: Connection<'_>,
+    keys: &[Key],
+) -> Result<Vec<E::Model>, DbErr> {
+    let columns = E::PrimaryKey::iter().map(|key| Expr::col((E::default(), key.into_column())));
+    let condition = Dialect::of(&conn).is_among(columns.collect(), keys);
+    E::find().filter(condition).all(&conn).await
+}
+
 /// What was panicked with, as far as it is text.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
