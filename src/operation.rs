@@ -80,10 +80,10 @@ where
 
 /// A save can fail after the row was written: a closure fails, or the database refuses the record.
 /// Within a transaction of the user's that must leave what was there before, so such saves get a
-/// savepoint, which costs two more round trips; those that cannot fail so, or have not in this
-/// process, do not.
+/// savepoint, which costs two more round trips. Where a statement that fails aborts the whole
+/// transaction, and no closure can fail, none is needed.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
-    node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
+    node.computes() || dialect.survives_errors()
 }
 
 async fn in_transaction<T, O>(

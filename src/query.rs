@@ -2,12 +2,14 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | `query/diff.rs` | what changed from one record to another |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
 //! | `query/resample.rs` | one record of each bucket of time |
 //!
 //! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
 //! `QueryFilter` and `QueryOrder` are: queries build, the caller executes.
 
+mod diff;
 mod records;
 mod resample;
 
@@ -16,11 +18,12 @@ use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
+pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
 pub use resample::Resample;
 
 use crate::time::{IntoRule, Window, truncate_to_micros};
-use crate::{RecordEntity, RecordError};
+use crate::{Event, RecordEntity, RecordError};
 
 macro_rules! looking_back {
     ($($(#[$doc:meta])* $name:ident, $last:ident;)+) => {$(
@@ -136,6 +139,10 @@ pub trait RecordQuery: Sized {
     #[must_use]
     fn latest_of_each(self) -> Self;
 
+    /// The record of each row that held at `t`; rows that were deleted by then are left out.
+    #[must_use]
+    fn as_of(self, t: DateTime<Utc>) -> Self;
+
     /// The last record of each bucket of time that has any, of each row where the query spans
     /// several; counted in UTC unless [`in_zone`](Resample::in_zone) says otherwise.
     ///
@@ -196,6 +203,13 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
             .map(own::<R>)
             .chain([own::<R>(R::RECORDED_AT)]);
         self.filter(Expr::tuple(place).in_subquery(derived))
+    }
+
+    fn as_of(self, t: DateTime<Utc>) -> Self {
+        let until_then = self.filter(R::RECORDED_AT.lte(truncate_to_micros(t)));
+        until_then
+            .latest_of_each()
+            .filter(R::EVENT.ne(Event::Deleted.as_str()))
     }
 
     fn resample(self, rule: impl IntoRule) -> Result<Resample<R>, RecordError> {

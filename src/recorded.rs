@@ -1,5 +1,6 @@
 //! The traits that tie an entity to its record entity.
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoValueTuple, StringLen};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic, Iterable,
@@ -8,7 +9,7 @@ use sea_orm::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::Recorder;
+use crate::{RecordQuery, Recorder};
 
 /// An entity whose history is kept.
 ///
@@ -60,6 +61,12 @@ pub trait Recorded: EntityTrait<Model: Sync> {
     /// The records of all rows, as a `Select` of the record entity.
     fn records() -> Select<Self::Record> {
         Self::Record::find()
+    }
+
+    /// The whole table as it was at `t`: the record of each row that held then, deleted rows left
+    /// out.
+    fn as_of(t: DateTime<Utc>) -> Select<Self::Record> {
+        Self::records().as_of(t)
     }
 
     /// The records of one row by its primary key, which also finds those of a row that is gone.

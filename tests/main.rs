@@ -7,4 +7,5 @@
 mod harness;
 
 mod blog;
+mod migration;
 mod smoke;

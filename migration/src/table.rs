@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use sea_orm_record::{RecordEntity, RecordError};
 
-use crate::dialect::{column_type, has_indexes_in_table, native_enum};
+use crate::dialect::{column_type, has_indexes_in_table, index_table, native_enum};
 use crate::names::short;
 
 /// The statement that makes the table of a record entity, to look at or to extend.
@@ -176,7 +176,6 @@ fn primary_key<R: RecordEntity>() -> Result<IndexCreateStatement, RecordError> {
 }
 
 fn indexes<R: RecordEntity>(backend: DbBackend) -> Vec<IndexCreateStatement> {
-    // Also looks up how SeaORM names the table here.
     let mut indexes = Schema::new(backend).create_index_from_entity(R::default());
     indexes.retain(|index| !index.is_unique_key());
     for index in &mut indexes {
@@ -194,15 +193,26 @@ fn indexes<R: RecordEntity>(backend: DbBackend) -> Vec<IndexCreateStatement> {
     indexes
 }
 
+fn time_index<R: RecordEntity>(backend: DbBackend) -> IndexCreateStatement {
+    let record = R::default();
+    let name = format!("idx-{}-{}", record.table_name(), R::RECORDED_AT.as_str());
+    let mut index = Index::create();
+    index
+        .name(short(name))
+        .table(index_table(record, backend))
+        .col(R::RECORDED_AT);
+    index
+}
+
 fn foreign_keys<R: RecordEntity>() -> Vec<ForeignKeyCreateStatement> {
     let recorded = R::Recording::default().table_ref();
     R::Relation::iter()
         .map(|relation| relation.def())
         .filter(|relation| !relation.is_owner && !relation.skip_fk)
         .filter(|relation| relation.to_tbl == recorded)
-        .filter(|relation| relation.on_delete == Some(ForeignKeyAction::Cascade))
+        .filter(|relation| matches!(relation.on_delete, Some(ForeignKeyAction::Cascade)))
         .map(|relation| {
-            let mut foreign_key = ForeignKeyCreateStatement::from(relation);
+            let mut foreign_key: ForeignKeyCreateStatement = relation.into();
             if let Some(name) = foreign_key.get_foreign_key().get_name().map(str::to_owned) {
                 foreign_key.name(short(name));
             }

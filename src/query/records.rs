@@ -7,6 +7,7 @@ use sea_orm::{
     QuerySelect, Select,
 };
 
+use super::Diff;
 use crate::capture;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -85,6 +86,11 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
             .filter(column.gt(self.get(column)))
             .order_by_asc(column)
             .limit(1)
+    }
+
+    /// What changed from `older` to this record.
+    fn diff(&self, older: &Self) -> Diff {
+        Diff::between(older, self)
     }
 
     /// The row that this records, as it is today; nothing where it is gone.

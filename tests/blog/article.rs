@@ -43,3 +43,14 @@ impl Recorded for Entity {
 
 #[record_hooks]
 impl ActiveModelBehavior for ActiveModel {}
+
+/// An article to be inserted, of three words.
+pub fn draft(topic_id: i32, title: &str) -> ActiveModel {
+    ActiveModel {
+        topic_id: sea_orm::Set(topic_id),
+        title: sea_orm::Set(title.to_owned()),
+        text: sea_orm::Set("a b c".to_owned()),
+        views: sea_orm::Set(0),
+        ..Default::default()
+    }
+}

@@ -1,27 +1,53 @@
 //! The entities that most tests are about: topics and their articles.
+//!
+//! - `article`: recorded, with properties, and watching `topic`
+//! - `topic`: watched
+//! - `note`: recorded, columns alone
+//! - `plain_note`, `plain_topic`, `plain_article`: the same without any of it
+//! - `tables`: tables from entities
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, Schema};
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 
 pub mod article;
+pub mod note;
+pub mod plain;
+pub mod tables;
 pub mod topic;
 
-/// Makes the tables.
+pub use tables::create_table;
+
+/// Makes the tables of topics and articles.
 pub async fn create_tables(db: &DatabaseConnection) {
-    let builder = db.get_database_backend();
-    let schema = Schema::new(builder);
-    db.execute(&schema.create_table_from_entity(topic::Entity)).await.unwrap();
-    db.execute(&schema.create_table_from_entity(article::Entity)).await.unwrap();
-    let mut table = schema.create_table_from_entity(article::record::Entity);
-    let _ = &mut table;
-    if builder == sea_orm::DbBackend::MySql {
-        db.execute_unprepared(
-            "CREATE TABLE article_record (recording_id int NOT NULL, recorded_at datetime(6) NOT NULL, \
-             event varchar(10) NOT NULL, title varchar(255) NOT NULL, text varchar(255) NOT NULL, \
-             word_count int NOT NULL, headline varchar(255) NOT NULL, PRIMARY KEY (recording_id, recorded_at))",
-        )
-        .await
-        .unwrap();
-    } else {
-        db.execute(&table).await.unwrap();
-    }
+    create_table(db, topic::Entity).await;
+    create_table(db, article::Entity).await;
+    create_table(db, article::record::Entity).await;
+}
+
+/// Makes the tables of notes.
+pub async fn create_notes(db: &DatabaseConnection) {
+    create_table(db, note::Entity).await;
+    create_table(db, note::record::Entity).await;
+}
+
+/// A new topic.
+pub async fn topic(db: &impl ConnectionTrait, name: &str) -> topic::Model {
+    let topic = topic::ActiveModel {
+        name: sea_orm::Set(name.to_owned()),
+        ..Default::default()
+    };
+    topic.insert(db).await.unwrap()
+}
+
+/// A new article.
+pub async fn article(
+    db: &impl ConnectionTrait,
+    topic: &topic::Model,
+    title: &str,
+) -> article::Model {
+    article::draft(topic.id, title).insert(db).await.unwrap()
+}
+
+/// A new note.
+pub async fn note(db: &impl ConnectionTrait, text: &str) -> note::Model {
+    note::draft(text).insert(db).await.unwrap()
 }

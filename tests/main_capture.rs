@@ -1,0 +1,5 @@
+mod harness;
+
+mod blog;
+mod magazine;
+mod promise_1_atomic;
