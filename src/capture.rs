@@ -152,7 +152,7 @@ impl Capture<'_> {
             }
             return Ok(notes
                 .into_iter()
-                .filter(|(_, note)| note.event == Event::Deleted)
+                .filter(|(_, note)| note.deleted)
                 .collect());
         }
         let links: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
@@ -306,6 +306,7 @@ impl Capture<'_> {
 /// What to call it when a row that was noted is there: one that was deleted came back.
 fn event_of_living(note: &Note) -> Event {
     match note.event {
+        Event::Deleted if note.born => Event::Created,
         Event::Deleted => Event::Updated,
         event => event,
     }

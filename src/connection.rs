@@ -152,23 +152,20 @@ impl RecordedTransaction {
     ///
     /// A [`RecordError`](crate::RecordError) within the `DbErr`.
     pub async fn flush(&self) -> Result<(), DbErr> {
-        let buffer = self.unit.take();
-        if buffer.is_empty() {
+        if self.unit.buffer().is_empty() {
             return Ok(());
         }
         let savepoint = self.inner.begin().await?;
-        match flush(
-            Connection::new(&savepoint),
-            &self.unit.context,
-            buffer,
-            false,
-        )
-        .await
-        {
-            Ok(()) => savepoint.commit().await,
+        let flushing = self.unit.begins();
+        let buffer = self.unit.take();
+        match flush(Connection::new(&savepoint), &self.unit.context, buffer, false).await {
+            Ok(()) => {
+                savepoint.commit().await?;
+                flushing.ends();
+                Ok(())
+            }
             Err(error) => {
                 savepoint.rollback().await?;
-                self.unit.fail();
                 Err(error)
             }
         }
@@ -182,12 +179,9 @@ impl RecordedTransaction {
     /// within the `DbErr` says why.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.outermost {
-            let recorded = match self.unit.has_failed() {
-                true => Err(DbErr::Custom(
-                    "recording failed earlier in this transaction, so it cannot be committed"
-                        .to_owned(),
-                )),
-                false => flush(self.inner(), &self.unit.context, self.unit.take(), false).await,
+            let recorded = match self.unit.is_whole() {
+                Err(interrupted) => Err(interrupted.into()),
+                Ok(()) => flush(self.inner(), &self.unit.context, self.unit.take(), false).await,
             };
             if let Err(error) = recorded {
                 self.inner.rollback().await?;

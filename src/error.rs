@@ -76,6 +76,13 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// A recorded transaction in which something was interrupted before it could be recorded.
+    #[error("this transaction cannot be committed: {problem}; roll it back and run it again")]
+    Interrupted {
+        /// What happened in it.
+        problem: &'static str,
+    },
+
     /// A resampling rule that does not parse or cannot be used.
     #[error("the rule `{rule}` cannot be used: {problem}")]
     Rule {

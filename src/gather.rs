@@ -5,7 +5,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
 };
 
-use crate::Event;
+use crate::{Event, RecordError};
 use crate::context::Context;
 use crate::erased::Connection;
 use crate::listen::{Guard, Listener};
@@ -44,6 +44,10 @@ pub(crate) struct Note {
     pub(crate) model: Option<Models>,
     /// The row as it was before it was deleted.
     pub(crate) last: Option<Models>,
+    /// Whether the row was made in this unit: if it is gone in the end, it was never there.
+    pub(crate) born: bool,
+    /// Whether it was deleted in this unit, though it may be back.
+    pub(crate) deleted: bool,
 }
 
 impl Buffer {
@@ -110,6 +114,13 @@ impl Buffer {
         self.models.extend(models);
     }
 
+    /// Whether a row was deleted before, and how it was is known.
+    pub(crate) fn knows_last(&self, entity: TypeId, key: &Key) -> bool {
+        let rows = self.rows.get(&entity).map(|entity| &entity.rows);
+        let note = rows.and_then(|rows| rows.get(key));
+        note.is_some_and(|note| note.last.is_some())
+    }
+
     /// Takes back how a row was before its deletion: nothing was deleted.
     pub(crate) fn forget_last(&mut self, entity: TypeId, key: &Key) {
         let rows = self.rows.get_mut(&entity).map(|entity| &mut entity.rows);
@@ -135,6 +146,8 @@ impl Note {
             event,
             model: None,
             last: None,
+            born: event == Event::Created,
+            deleted: event == Event::Deleted,
         }
     }
 
@@ -142,11 +155,14 @@ impl Note {
         self.event = match (self.event, next.event) {
             (before, Event::Related) => before,
             (Event::Created, Event::Updated) => Event::Created,
-            (Event::Deleted, Event::Created) => Event::Updated,
+            (Event::Deleted, Event::Created) if !self.born => Event::Updated,
             (_, after) => after,
         };
         self.model = next.model;
-        self.last = self.last.take().or(next.last);
+        self.deleted |= next.deleted;
+        if !self.born {
+            self.last = self.last.take().or(next.last);
+        }
     }
 }
 
@@ -158,7 +174,8 @@ pub(crate) struct Unit {
     /// Whether nothing is recorded.
     pub(crate) paused: bool,
     buffer: Mutex<Buffer>,
-    failed: AtomicBool,
+    /// Saves and flushes that began and did not end.
+    interrupted: AtomicUsize,
 }
 
 impl Unit {
@@ -168,7 +185,7 @@ impl Unit {
             immediate: true,
             paused: false,
             buffer: Mutex::default(),
-            failed: AtomicBool::new(false),
+            interrupted: AtomicUsize::new(0),
         }
     }
 
@@ -178,7 +195,7 @@ impl Unit {
             immediate: false,
             paused,
             buffer: Mutex::default(),
-            failed: AtomicBool::new(false),
+            interrupted: AtomicUsize::new(0),
         }
     }
 
@@ -190,17 +207,35 @@ impl Unit {
         std::mem::take(&mut *self.buffer())
     }
 
-    /// Remembers that notes were lost with a flush that failed.
-    pub(crate) fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+    /// Says that something begins which must not stop half-way: a save between its row and its
+    /// note, or a flush. Where the guard is dropped before [`Undivided::ends`], as when a future is
+    /// cancelled, the transaction can only be rolled back.
+    pub(crate) fn begins(&self) -> Undivided<'_> {
+        self.interrupted.fetch_add(1, Ordering::Relaxed);
+        Undivided(self)
     }
 
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+    pub(crate) fn is_whole(&self) -> Result<(), RecordError> {
+        match self.interrupted.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            _ => Err(RecordError::Interrupted {
+                problem: "a save or a flush in it failed to record, or was cancelled half-way",
+            }),
+        }
     }
 
     pub(crate) fn must_flush_before(&self, sql: &str) -> bool {
         self.buffer().mentions(sql)
+    }
+}
+
+/// Something under way in a unit; see [`Unit::begins`].
+#[must_use]
+pub(crate) struct Undivided<'u>(&'u Unit);
+
+impl Undivided<'_> {
+    pub(crate) fn ends(self) {
+        self.0.interrupted.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,10 +1,94 @@
-//! The history of SeaORM entities.
+//! The history layer for SeaORM 2: typed record tables, written with each save, queried over time.
 //!
-//! | where | what |
+//! An entity says what is recorded (`#[recorded]`, [`Recorded`]); its hooks (`#[record_hooks]`) say
+//! when. Each save then writes a record of what changed, in the same transaction; a save of a
+//! *watched* entity records the rows that depend on it as well. A record is a row of an ordinary
+//! SeaORM entity, and [`RecordQuery`] adds what is about time to SeaORM's `Select`.
+//!
+//! ```
+//! use sea_orm::entity::prelude::*;
+//! use sea_orm_record::prelude::*;
+//!
+//! // `mod record` comes with it: the entity of the table `note_record`.
+//! #[recorded(columns(title), properties(words: i32))]
+//! #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+//! #[sea_orm(table_name = "note")]
+//! pub struct Model {
+//!     #[sea_orm(primary_key)]
+//!     pub id: i32,
+//!     pub title: String,
+//! }
+//!
+//! #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//! pub enum Relation {}
+//!
+//! impl Recorded for Entity {
+//!     type Record = record::Entity;
+//!
+//!     fn recorder() -> Recorder<Self> {
+//!         Recorder::<Self>::new().properties(|note| record::Properties {
+//!             words: note.title.split_whitespace().count() as i32,
+//!         })
+//!     }
+//! }
+//!
+//! #[record_hooks]
+//! impl ActiveModelBehavior for ActiveModel {}
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
+//! # options.max_connections(1);
+//! # let db = sea_orm::Database::connect(options).await?;
+//! # db.get_schema_builder().register(Entity).register(record::Entity).apply(&db).await?;
+//! use sea_orm::ActiveValue::Set;
+//!
+//! let note = ActiveModel { title: Set("Hello, world".to_owned()), ..Default::default() };
+//! let note = note.insert(&db).await?;
+//! let records = note.records().created_in_days(3).all(&db).await?;
+//! assert_eq!((records[0].event, records[0].words), (Event::Created, 2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The record table is made by a migration (`create_record_table` of the crate
+//! `sea-orm-record-migration`) or, but for MySQL's microseconds, by SeaORM's schema builder.
+//!
+//! # The book
+//!
+//! | chapter | what it tells |
 //! | --- | --- |
-//! | [`recorded`](Recorded), [`Recorder`] | what a user says |
-//! | [`hooks`] | when it is asked |
+//! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
+//! | [`book::watching`] | properties, and how a change of one row is recorded with others |
+//! | [`book::reading`] | windows, buckets, the past as it was, what changed |
+//! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
+//!
+//! # The map
+//!
+//! From a write to a row:
+//!
+//! | file | its part |
+//! | --- | --- |
+//! | `recorded.rs`, `recorder.rs` | the traits and the builder that a user writes |
+//! | `plan.rs`, `typed.rs`, `registry.rs` | the checked plan, its window on typed entities, who is who |
+//! | `hooks.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
+//! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
+//! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
+//! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
+//! | `capture.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `dialect.rs` | the only file that branches on the database |
+//!
+//! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
+//! | `stream` | on | `StreamTrait` on the recording connections |
+//! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
+pub mod book;
 mod bulk;
 mod capture;
 mod connection;
@@ -71,3 +155,7 @@ macro_rules! register_static {
         $crate::__private::inventory::submit! { $registration }
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

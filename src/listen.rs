@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Query, TableRef};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Query, SchemaName, TableName, TableRef};
 use sea_orm::{DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryTrait, RelationDef, Select};
 
 use crate::dialect::Dialect;
@@ -112,7 +112,7 @@ impl Path {
 
 impl Hop {
     fn new(hooks: &Hooks, relation: RelationDef) -> Result<Self, String> {
-        let table = table_of(&relation.to_tbl);
+        let table = full_name(&relation.to_tbl);
         let ends = hooks.get(&table).cloned().ok_or_else(|| {
             format!(
                 "it watches `{table}`, whose changes go unseen: put `#[record_hooks]` on the \
@@ -131,6 +131,16 @@ impl Hop {
 
 fn names(columns: &sea_orm::Identity) -> Vec<String> {
     columns.iter().map(|column| column.to_string()).collect()
+}
+
+/// With its schema, by which hooked entities are known.
+fn full_name(table: &TableRef) -> String {
+    match table {
+        TableRef::Table(TableName(Some(SchemaName(_, schema)), name), _) => {
+            format!("{}.{}", schema.to_string(), name.to_string())
+        }
+        other => table_of(other),
+    }
 }
 
 fn table_of(table: &TableRef) -> String {

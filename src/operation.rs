@@ -38,7 +38,12 @@ where
         return operation.run(db).await;
     };
     match Target::of(db) {
-        Target::Unit(..) => operation.run(db).await,
+        Target::Unit(_, unit) => {
+            let saving = unit.begins();
+            let output = operation.run(db).await;
+            saving.ends();
+            output
+        }
         Target::Recorded(recorded) if recorded.is_paused() => operation.run(recorded.inner()).await,
         Target::Transaction(txn) if wants_savepoint(node, Dialect::of(txn)) => {
             in_transaction(
@@ -163,11 +168,16 @@ operation!(Insert -> ModelOf<A>, |am, db| ActiveModelTrait::insert(am, db).await
 operation!(Update -> ModelOf<A>, |am, db| ActiveModelTrait::update(am, db).await);
 operation!(Save -> A, |am, db| ActiveModelTrait::save(am, db).await);
 operation!(Delete -> DeleteResult, |am, db| {
-    let key = am.get_primary_key_value();
+    let entity = std::any::TypeId::of::<A::Entity>();
+    let key = am.get_primary_key_value().map(|key| key.into_iter().collect());
+    let unit = match Target::of(db) {
+        Target::Unit(_, unit) => key.as_ref().map(|key| (unit, key)),
+        _ => None,
+    };
+    let known = unit.is_some_and(|(unit, key)| unit.buffer().knows_last(entity, key));
     let deleted = ActiveModelTrait::delete(am, db).await?;
-    if let (0, Some(key), Target::Unit(_, unit)) = (deleted.rows_affected, key, Target::of(db)) {
-        let entity = std::any::TypeId::of::<A::Entity>();
-        unit.buffer().forget_last(entity, &key.into_iter().collect());
+    if let (0, false, Some((unit, key))) = (deleted.rows_affected, known, unit) {
+        unit.buffer().forget_last(entity, key);
     }
     Ok(deleted)
 });

@@ -7,7 +7,7 @@ use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sea_orm::{ActiveModelTrait, EntityName, EntityTrait, RelationDef};
+use sea_orm::{ActiveModelTrait, EntityTrait, RelationDef};
 
 use crate::dialect::Dialect;
 use crate::listen::{Guard, Listener, Path, mark_cycles};
@@ -51,12 +51,12 @@ pub(crate) struct HookedEntity {
 fn hooked<A: Hooked>() -> HookedEntity {
     HookedEntity {
         type_id: TypeId::of::<A::Entity>(),
-        table: <A::Entity as Default>::default().table_name().to_owned(),
+        table: table_name::<A::Entity>(),
         lock_links: lock_links::<<A as ActiveModelTrait>::Entity>,
     }
 }
 
-/// The hooked entities by their table; usually one each.
+/// The hooked entities by the full name of their table; usually one each.
 pub(crate) type Hooks = HashMap<String, Vec<HookedEntity>>;
 
 /// What became of a recorded entity: its plan, and what it listens to.

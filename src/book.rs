@@ -1,0 +1,13 @@
+//! The chapters: what `docs/` holds, with every example compiled and run.
+
+#[doc = include_str!("../docs/capture.md")]
+pub mod capture {}
+
+#[doc = include_str!("../docs/watching.md")]
+pub mod watching {}
+
+#[doc = include_str!("../docs/reading.md")]
+pub mod reading {}
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
