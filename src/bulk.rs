@@ -75,11 +75,11 @@ impl<A: Savable> Operation for InsertMany<A> {
         let mut keys = Vec::with_capacity(self.0.len());
         for rows in self.0.chunks(chunk) {
             let inserted = insert_chunk(rows, db).await?;
-            if let (Some(node), Target::Unit(conn, unit)) = (node, Target::of(db)) {
-                if !unit.paused {
-                    let notes = notes(node, rows, &inserted, conn).await?;
-                    unit.buffer().merge(notes);
-                }
+            if let (Some(node), Target::Unit(conn, unit)) = (node, Target::of(db))
+                && !unit.paused
+            {
+                let notes = notes(node, rows, &inserted, conn).await?;
+                unit.buffer().merge(notes);
             }
             keys.extend(inserted);
         }

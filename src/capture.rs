@@ -150,10 +150,7 @@ impl Capture<'_> {
                 let keys: Vec<_> = same.map(|(key, _)| key.clone()).collect();
                 self.writer(shape).source(event, &keys_alone(keys)).await?;
             }
-            return Ok(notes
-                .into_iter()
-                .filter(|(_, note)| note.deleted)
-                .collect());
+            return Ok(notes.into_iter().filter(|(_, note)| note.deleted).collect());
         }
         let links: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
         let models = plan
@@ -199,7 +196,7 @@ impl Capture<'_> {
 
     /// Records that rows are gone; rows without any record get one from what they were.
     async fn gone(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
-        if notes.is_empty() {
+        if notes.is_empty() || plan.shape().cascades {
             return Ok(());
         }
         let keys = notes.iter().map(|(key, _)| key.clone()).collect();

@@ -83,6 +83,11 @@ impl RecordedConnection {
         self.paused
     }
 
+    /// Nothing is ever pending outside a transaction.
+    async fn before(&self, _sql: &str) -> Result<(), DbErr> {
+        Ok(())
+    }
+
     /// Runs an async closure in a transaction, records what it wrote and commits; rolls all back
     /// where the closure, the recording or the commit fails.
     ///
@@ -158,7 +163,14 @@ impl RecordedTransaction {
         let savepoint = self.inner.begin().await?;
         let flushing = self.unit.begins();
         let buffer = self.unit.take();
-        match flush(Connection::new(&savepoint), &self.unit.context, buffer, false).await {
+        match flush(
+            Connection::new(&savepoint),
+            &self.unit.context,
+            buffer,
+            false,
+        )
+        .await
+        {
             Ok(()) => {
                 savepoint.commit().await?;
                 flushing.ends();
@@ -253,7 +265,7 @@ impl RecordedTransaction {
 
 /// `async_trait` cannot see into a macro within an impl, so each macro writes a whole one.
 macro_rules! impl_connection {
-    ($connection:ty, |$this:ident, $sql:ident| $before:expr) => {
+    ($connection:ty) => {
         #[async_trait]
         impl ConnectionTrait for $connection {
             fn get_database_backend(&self) -> DbBackend {
@@ -269,14 +281,12 @@ macro_rules! impl_connection {
             }
 
             async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-                let ($this, $sql) = (self, &stmt.sql);
-                $before;
+                self.before(&stmt.sql).await?;
                 self.inner.query_one_raw(stmt).await
             }
 
             async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-                let ($this, $sql) = (self, &stmt.sql);
-                $before;
+                self.before(&stmt.sql).await?;
                 self.inner.query_all_raw(stmt).await
             }
 
@@ -291,8 +301,8 @@ macro_rules! impl_connection {
     };
 }
 
-impl_connection!(RecordedConnection, |_this, _sql| ());
-impl_connection!(RecordedTransaction, |this, sql| this.before(sql).await?);
+impl_connection!(RecordedConnection);
+impl_connection!(RecordedTransaction);
 
 #[cfg(feature = "stream")]
 impl sea_orm::StreamTrait for RecordedConnection {

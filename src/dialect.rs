@@ -264,7 +264,7 @@ impl Dialect {
     }
 
     /// The same for sea-query: adds such rows to a statement's FROM, as `v`.
-    pub(crate) fn from_rows(self, statement: &mut SelectStatement, rows: Vec<Vec<Value>>) {
+    pub(crate) fn add_rows(self, statement: &mut SelectStatement, rows: Vec<Vec<Value>>) {
         if self.0 != DbBackend::MySql {
             statement.from_values(rows.into_iter().map(ValueTuple::Many), "v");
             return;

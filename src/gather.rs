@@ -13,11 +13,11 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder,
 };
 
-use crate::{Event, RecordError};
 use crate::context::Context;
 use crate::erased::Connection;
 use crate::listen::{Guard, Listener};
 use crate::typed::{Key, Models, Plan};
+use crate::{Event, RecordError};
 
 /// Rows that were written, and what is to be looked at because of them.
 #[derive(Default)]

@@ -198,10 +198,10 @@ where
             continue;
         };
         let before = link_of(&old, columns);
-        if let (Some(before), Ok(after)) = (before, new_link(am, Some(&old), columns)) {
-            if after.as_ref() != Some(&before) {
-                notes.link(listener, before);
-            }
+        if let (Some(before), Ok(after)) = (before, new_link(am, Some(&old), columns))
+            && after.as_ref() != Some(&before)
+        {
+            notes.link(listener, before);
         }
     }
     Ok(())

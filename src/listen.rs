@@ -9,7 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, IntoIden, Query, SchemaName, TableName, TableRef};
+use sea_orm::sea_query::{
+    Alias, Condition, Expr, ExprTrait, IntoIden, Query, SchemaName, SelectStatement, TableName,
+    TableRef,
+};
 use sea_orm::{DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryTrait, RelationDef, Select};
 
 use crate::dialect::Dialect;
@@ -137,7 +140,7 @@ fn names(columns: &sea_orm::Identity) -> Vec<String> {
 fn full_name(table: &TableRef) -> String {
     match table {
         TableRef::Table(TableName(Some(SchemaName(_, schema)), name), _) => {
-            format!("{}.{}", schema.to_string(), name.to_string())
+            format!("{}.{}", schema, name)
         }
         other => table_of(other),
     }
@@ -167,7 +170,7 @@ fn selected<E: EntityTrait>(select: Select<E>) -> Condition {
     Condition::all().add(in_subquery(columns, derived))
 }
 
-fn in_subquery(mut columns: Vec<Expr>, select: sea_orm::sea_query::SelectStatement) -> Expr {
+fn in_subquery(mut columns: Vec<Expr>, select: SelectStatement) -> Expr {
     match columns.len() {
         1 => columns.remove(0).in_subquery(select),
         _ => Expr::tuple(columns).in_subquery(select),
@@ -223,36 +226,14 @@ impl Listener {
         let How::Path { own_table, hops } = &self.how else {
             return None;
         };
+        let (last, between) = hops.split_last()?;
         let own = table_columns(own_table, &hops[0].from);
-        let [.., last] = hops.as_slice() else {
-            return None;
-        };
-        let between = &hops[..hops.len() - 1];
-        let condition = match between.len() {
-            0 => dialect.is_among(own, links),
-            count => {
-                let alias = |at: usize| format!("w{at}");
-                let mut inner = Query::select();
-                inner.from_as(between[0].to_table.clone(), Alias::new(alias(0)));
-                inner.exprs(table_columns(&alias(0), &between[0].to));
-                for at in 1..count {
-                    let on = joined(
-                        &alias(at - 1),
-                        &between[at].from,
-                        &alias(at),
-                        &between[at].to,
-                    );
-                    let name = Alias::new(alias(at)).into_iden();
-                    inner.join_as(
-                        sea_orm::JoinType::InnerJoin,
-                        between[at].to_table.clone(),
-                        name,
-                        on,
-                    );
-                }
-                inner.and_where(
-                    dialect.is_among(table_columns(&alias(count - 1), &last.from), links),
-                );
+        let condition = match between.split_first() {
+            None => dialect.is_among(own, links),
+            Some((first, rest)) => {
+                let mut inner = between_select(first, rest);
+                let end = table_columns(&alias(rest.len()), &last.from);
+                inner.and_where(dialect.is_among(end, links));
                 in_subquery(own, inner)
             }
         };
@@ -266,6 +247,24 @@ impl Listener {
             How::Path { .. } => None,
         }
     }
+}
+
+/// The tables between the two ends of a path, joined as `w0`, `w1`…, for a subquery.
+fn between_select(first: &Hop, rest: &[Hop]) -> SelectStatement {
+    let mut select = Query::select();
+    select.from_as(first.to_table.clone(), Alias::new(alias(0)));
+    select.exprs(table_columns(&alias(0), &first.to));
+    for (before, hop) in rest.iter().enumerate() {
+        let (left, right) = (alias(before), alias(before + 1));
+        let on = joined(&left, &hop.from, &right, &hop.to);
+        let name = Alias::new(right).into_iden();
+        select.join_as(sea_orm::JoinType::InnerJoin, hop.to_table.clone(), name, on);
+    }
+    select
+}
+
+fn alias(at: usize) -> String {
+    format!("w{at}")
 }
 
 fn joined(left: &str, from: &[String], right: &str, to: &[String]) -> Condition {

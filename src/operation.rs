@@ -44,7 +44,8 @@ where
             saving.ends();
             output
         }
-        Target::Recorded(recorded) if recorded.is_paused() => operation.run(recorded.inner()).await,
+        // On the connection itself, so that the hooks see the pause.
+        Target::Recorded(recorded) if recorded.is_paused() => operation.run(db).await,
         Target::Transaction(txn) if wants_savepoint(node, Dialect::of(txn)) => {
             in_transaction(
                 txn,

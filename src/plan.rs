@@ -2,11 +2,12 @@
 
 use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sea_orm::sea_query::{ColumnType, Expr, Query};
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
+use sea_orm::sea_query::{ColumnType, Expr, ForeignKeyAction, Query};
+use sea_orm::{
+    ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, RelationTrait,
+};
 
 use crate::dialect::Dialect;
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
@@ -29,8 +30,8 @@ pub(crate) struct Shape {
     /// In the order of [`ContextColumns`](crate::ContextColumns).
     pub(crate) context: [Option<Column>; 4],
     texts: RwLock<HashMap<TextKey, Arc<str>>>,
-    /// Whether the record table has taken a record, by [`Dialect::index`].
-    proven: [AtomicBool; 3],
+    /// Whether records go with their row, by a foreign key (`#[recorded(cascade)]`).
+    pub(crate) cascades: bool,
 }
 
 /// Which statement, for which database and how many rows.
@@ -109,7 +110,7 @@ impl Shape {
                 .all()
                 .map(|column| column.map(|column| Column::new(column.as_str(), column))),
             texts: RwLock::default(),
-            proven: Default::default(),
+            cascades: cascades::<E>(),
             entity,
         };
         shape.check::<E>(computes)?;
@@ -185,14 +186,6 @@ impl Shape {
         Ok(())
     }
 
-    pub(crate) fn is_proven(&self, dialect: Dialect) -> bool {
-        self.proven[dialect.index()].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn prove(&self, dialect: Dialect) {
-        self.proven[dialect.index()].store(true, Ordering::Relaxed);
-    }
-
     fn filled(&self) -> impl Iterator<Item = &str> {
         let named = self
             .key
@@ -231,6 +224,15 @@ fn table<E: EntityTrait>() -> Table {
         schema: entity.schema_name().map(str::to_owned),
         name: entity.table_name().to_owned(),
     }
+}
+
+/// Whether the record table has a foreign key to the source that deletes with it.
+fn cascades<E: Recorded>() -> bool {
+    let relations = <E::Record as EntityTrait>::Relation::iter().map(|relation| relation.def());
+    let own = E::default().table_ref();
+    relations
+        .filter(|relation| !relation.is_owner && !relation.skip_fk && relation.to_tbl == own)
+        .any(|relation| matches!(relation.on_delete, Some(ForeignKeyAction::Cascade)))
 }
 
 fn columns<S: ColumnTrait, R: ColumnTrait>(pairs: Vec<(S, R)>) -> Vec<Column> {

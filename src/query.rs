@@ -16,7 +16,10 @@ mod resample;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    Value,
+};
 
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
@@ -75,6 +78,10 @@ macro_rules! calendar {
 /// # Ok(())
 /// # }
 /// ```
+#[expect(
+    clippy::wrong_self_convention,
+    reason = "`as_of` is the field's name for it"
+)]
 pub trait RecordQuery: Sized {
     /// The record entity.
     type Record: RecordEntity;
@@ -159,36 +166,40 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     type Record = R;
 
     fn within(self, window: Window) -> Self {
-        let after = window
-            .since()
-            .into_iter()
-            .fold(self, |select, from| select.filter(R::RECORDED_AT.gte(from)));
-        window
-            .until()
-            .into_iter()
-            .fold(after, |select, to| select.filter(R::RECORDED_AT.lt(to)))
+        let after = window.since().into_iter().fold(self, |select, from| {
+            select.filter(R::RECORDED_AT.gte(time(from)))
+        });
+        window.until().into_iter().fold(after, |select, to| {
+            select.filter(R::RECORDED_AT.lt(time(to)))
+        })
     }
 
     fn since(self, from: DateTime<Utc>) -> Self {
-        self.filter(R::RECORDED_AT.gte(rounded_up(from)))
+        if from > Window::LATEST {
+            return self.filter(nothing());
+        }
+        self.filter(R::RECORDED_AT.gte(time(rounded_up(within_years(from)))))
     }
 
     fn until(self, to: DateTime<Utc>) -> Self {
-        self.filter(R::RECORDED_AT.lt(rounded_up(to)))
+        if to > Window::LATEST {
+            return self;
+        }
+        self.filter(R::RECORDED_AT.lt(time(rounded_up(within_years(to)))))
     }
 
     fn latest(self) -> Self {
-        unordered(self).order_by_desc(R::RECORDED_AT).limit(1)
+        end(self, Order::Desc)
     }
 
     fn earliest(self) -> Self {
-        unordered(self).order_by_asc(R::RECORDED_AT).limit(1)
+        end(self, Order::Asc)
     }
 
     fn latest_of_each(self) -> Self {
         let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
         let mut latest = unordered(self.clone()).into_query();
-        latest.clear_selects();
+        latest.clear_selects().reset_limit().reset_offset();
         for key in &keys {
             latest.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
         }
@@ -206,8 +217,11 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     }
 
     fn as_of(self, t: DateTime<Utc>) -> Self {
-        let until_then = self.filter(R::RECORDED_AT.lte(truncate_to_micros(t)));
-        until_then
+        let until_then = match t < Window::EARLIEST {
+            true => nothing(),
+            false => R::RECORDED_AT.lte(time(truncate_to_micros(within_years(t)))),
+        };
+        self.filter(until_then)
             .latest_of_each()
             .filter(R::EVENT.ne(Event::Deleted.as_str()))
     }
@@ -225,6 +239,33 @@ fn own<R: EntityTrait>(column: R::Column) -> Expr {
 fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {
     QueryTrait::query(&mut select).clear_order_by();
     select
+}
+
+/// The first or last record. Rows that were recorded together have the same time: of those the one
+/// with the least or greatest key, so that it is the same on every database.
+fn end<R: RecordEntity>(select: Select<R>, order: Order) -> Select<R> {
+    let keys = R::key().into_iter().map(|(_, column)| column);
+    let by_time = unordered(select).order_by(R::RECORDED_AT, order.clone());
+    keys.fold(by_time, |select, key| select.order_by(key, order.clone()))
+        .limit(1)
+}
+
+/// A time, in the form that every database compares with a record's.
+///
+/// A `DateTime<Utc>` goes to MySQL as a TIMESTAMP, which MariaDB takes for NULL where it is outside
+/// the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
+fn time(at: DateTime<Utc>) -> Value {
+    at.fixed_offset().into()
+}
+
+/// The nearest time that every database can compare with.
+fn within_years(t: DateTime<Utc>) -> DateTime<Utc> {
+    t.clamp(Window::EARLIEST, Window::LATEST)
+}
+
+/// A condition that no record meets.
+fn nothing() -> Expr {
+    Expr::val(1).eq(0)
 }
 
 /// Bounds between microseconds: records stand on whole ones.

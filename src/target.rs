@@ -80,7 +80,7 @@ impl<'c> Target<'c> {
 ///
 /// Type ids are compared without lifetimes (`typeid::of`), so `T` must have none, or be covariant in
 /// all it has with each at most that of the reference.
-unsafe fn cast<'c, C: ConnectionTrait, T: ConnectionTrait>(db: &'c C) -> Option<&'c T> {
+unsafe fn cast<C: ConnectionTrait, T: ConnectionTrait>(db: &C) -> Option<&T> {
     let same: bool = typeid::of::<C>() == id_of::<T>();
     // SAFETY: `C` and `T` are one type up to lifetimes, so the layout is the same, and the caller
     // answers for the lifetimes.

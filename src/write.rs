@@ -147,7 +147,6 @@ impl<'w> Writer<'w> {
             written += result
                 .map_err(|error| self.failed("writing", error))?
                 .rows_affected();
-            self.shape.prove(self.dialect);
         }
         Ok(written)
     }

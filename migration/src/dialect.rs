@@ -110,6 +110,15 @@ pub(crate) fn has_indexes_in_table(backend: DbBackend) -> bool {
     backend == DbBackend::MySql
 }
 
+/// What to run first. A connection of SQLite that knows the schema as it was says of a table or index
+/// that another has dropped that it exists; a read brings it up to date.
+pub(crate) fn before_creation(backend: DbBackend) -> Option<String> {
+    match backend {
+        DbBackend::Sqlite => Some("SELECT 1 FROM sqlite_master LIMIT 0".to_owned()),
+        _ => None,
+    }
+}
+
 /// The table of an index. sea-query panics on a schema's name there, but for PostgreSQL.
 pub(crate) fn index_table<E: EntityName + IntoTableRef>(entity: E, backend: DbBackend) -> TableRef {
     match backend {

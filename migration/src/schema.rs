@@ -5,6 +5,7 @@ use sea_orm::{ConnectionTrait, DbErr};
 use sea_orm_migration::SchemaManager;
 use sea_orm_record::RecordEntity;
 
+use crate::dialect::before_creation;
 use crate::table::{record_indexes, record_table, record_types};
 
 /// Record tables on any connection, for tests and for programs without migrations.
@@ -52,8 +53,7 @@ pub trait RecordSchema {
     /// Makes the table of a record entity, its index and, on PostgreSQL, the native enum types that
     /// are missing; see [what is made](crate#what-is-made).
     ///
-    /// These are several statements: give a transaction to have all or nothing, where the database
-    /// has that for tables (PostgreSQL and SQLite).
+    /// All or nothing, but for SQLite, where that takes a transaction.
     ///
     /// # Errors
     /// When the table exists, and whatever else the database says; a
@@ -197,15 +197,16 @@ async fn create<C: ConnectionTrait, R: RecordEntity>(
             index.if_not_exists();
         });
     }
+    let mut script: Vec<String> = before_creation(backend).into_iter().collect();
     for (name, create_type) in record_types::<R>(backend) {
         if !has_type(db, &name).await? {
-            db.execute(&create_type).await?;
+            script.push(backend.build(&create_type).sql);
         }
     }
-    db.execute(&table).await?;
-    for index in indexes {
-        db.execute(&index).await?;
-    }
+    script.push(backend.build(&table).sql);
+    script.extend(indexes.iter().map(|index| backend.build(index).sql));
+    // At once: in one transaction on PostgreSQL, on one connection on SQLite.
+    db.execute_unprepared(&script.join("; ")).await?;
     Ok(())
 }
 

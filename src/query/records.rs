@@ -4,10 +4,10 @@ use std::future::Future;
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ModelTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, Select, Value,
 };
 
-use super::Diff;
+use super::{Diff, time};
 use crate::capture;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -74,7 +74,7 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
     fn previous(&self) -> Select<Self::Entity> {
         let column = Self::Entity::RECORDED_AT;
         neighbours(self)
-            .filter(column.lt(self.get(column)))
+            .filter(column.lt(instant(self.get(column))))
             .order_by_desc(column)
             .limit(1)
     }
@@ -83,7 +83,7 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
     fn next(&self) -> Select<Self::Entity> {
         let column = Self::Entity::RECORDED_AT;
         neighbours(self)
-            .filter(column.gt(self.get(column)))
+            .filter(column.gt(instant(self.get(column))))
             .order_by_asc(column)
             .limit(1)
     }
@@ -115,6 +115,16 @@ impl<M> RecordModel for M where M: ModelTrait<Entity: RecordEntity> + Sync {}
 
 /// The model of what a record entity records.
 type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;
+
+/// The time of a record, whichever of chrono's types its column has, as times are compared.
+fn instant(recorded_at: Value) -> Value {
+    match recorded_at {
+        Value::ChronoDateTimeUtc(Some(at)) => time(at),
+        Value::ChronoDateTimeWithTimeZone(Some(at)) => time(at.to_utc()),
+        Value::ChronoDateTime(Some(at)) => time(at.and_utc()),
+        other => other,
+    }
+}
 
 fn neighbours<M: RecordModel>(record: &M) -> Select<M::Entity> {
     let keys = M::Entity::key().into_iter();

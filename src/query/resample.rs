@@ -17,8 +17,8 @@ use sea_orm::{
     QueryTrait, Select, Value,
 };
 
-use super::{own, table_of, unordered};
-use crate::dialect::{Dialect, bind_time};
+use super::{own, table_of, time, unordered};
+use crate::dialect::Dialect;
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
@@ -176,8 +176,8 @@ impl<R: RecordEntity> Resample<R> {
     }
 
     fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Select<R> {
-        let select = self.select.clone().filter(R::RECORDED_AT.gte(from));
-        select.filter(R::RECORDED_AT.lt(until))
+        let select = self.select.clone().filter(R::RECORDED_AT.gte(time(from)));
+        select.filter(R::RECORDED_AT.lt(time(until)))
     }
 
     /// Whether at most two records a bucket are there, so that reading all of them is cheapest.
@@ -214,7 +214,7 @@ impl<R: RecordEntity> Resample<R> {
         let select = self
             .select
             .clone()
-            .filter(R::RECORDED_AT.gte(from))
+            .filter(R::RECORDED_AT.gte(time(from)))
             .limit(most as u64 + 1);
         let records = self.read(db, select).await?;
         let is_rest = records.len() <= most;
@@ -263,12 +263,12 @@ impl<R: RecordEntity> Resample<R> {
             .limit(1);
         let mut stamps = Query::select();
         stamps.expr_as(Expr::SubQuery(None, Box::new(pick.into())), "picked");
-        Dialect::of(db).from_rows(&mut stamps, pairs(edges));
+        Dialect::of(db).add_rows(&mut stamps, pairs(edges));
         let rows = db.query_all(&stamps).await.map_err(failed::<R>)?;
         let mut times: Vec<Value> = Vec::with_capacity(rows.len());
         for row in rows {
-            let time: Option<DateTime<Utc>> = row.try_get("", "picked")?;
-            times.extend(time.map(bind_time));
+            let picked: Option<DateTime<Utc>> = row.try_get("", "picked")?;
+            times.extend(picked.map(time));
         }
         if times.is_empty() {
             return Ok(Vec::new());
@@ -287,17 +287,17 @@ impl<R: RecordEntity> Resample<R> {
         edges: &[DateTime<Utc>],
     ) -> Result<Vec<R::Model>, DbErr> {
         let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
-        let time = own::<R>(R::RECORDED_AT);
+        let recorded_at = own::<R>(R::RECORDED_AT);
         let mut groups = self.within_bucket();
         groups.clear_selects();
-        Dialect::of(db).from_rows(&mut groups, pairs(edges));
+        Dialect::of(db).add_rows(&mut groups, pairs(edges));
         for key in &keys {
             groups.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
         }
         groups.add_group_by([Expr::col((Alias::new("v"), Alias::new("column1")))]);
         groups.expr(match self.pick {
-            Pick::First => time.min(),
-            Pick::Last => time.max(),
+            Pick::First => recorded_at.min(),
+            Pick::Last => recorded_at.max(),
         });
         let place = keys
             .into_iter()
@@ -327,7 +327,7 @@ fn after_all() -> DateTime<Utc> {
 
 /// Each edge with the next.
 fn pairs(edges: &[DateTime<Utc>]) -> Vec<Vec<Value>> {
-    let pair = |pair: &[DateTime<Utc>]| pair.iter().copied().map(bind_time).collect();
+    let pair = |pair: &[DateTime<Utc>]| pair.iter().copied().map(time).collect();
     edges.windows(2).map(pair).collect()
 }
 
