@@ -1,4 +1,4 @@
-//! A year of a weather station: 8,757 updates of one row, and the last record of each month and day.
+//! A year of a weather station: 8,757 updates of one row, then the last of each month and day.
 //!
 //! ```text
 //! cargo run --release --example temperatures
@@ -6,14 +6,18 @@
 //!
 //! `data/README.md` says whose measurements they are.
 
-use std::error::Error;
-use std::time::Instant;
+#![allow(unreachable_pub, reason = "entities are `pub` by custom")]
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Datelike, LocalResult, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::{ConnectOptions, Database, Set};
+use sea_orm::{ConnectOptions, Database, Set, Unchanged};
 use sea_orm_record::prelude::*;
+
+use station::record::Model as Record;
 
 mod station {
     //! A station knows its current temperature alone; the records know the others.
@@ -45,22 +49,121 @@ mod station {
 }
 
 const CSV: &str = include_str!("data/seattle-temps.csv");
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+
+/// A temperature in degrees Fahrenheit, and when it was read.
+type Reading = (DateTime<Utc>, f64);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let seattle = zone("America/Los_Angeles")?;
-    let db = RecordedConnection::new(connect().await?);
+    let db = connect().await?;
     create_tables(&db).await?;
+    let db = RecordedConnection::new(db);
     let station = install(&db).await?;
-
     let readings = readings(seattle)?;
-    let started = Instant::now();
-    record(&db, station.id, &readings).await?;
-    print_summary(&db, &station, readings.len(), started).await?;
 
-    print_months(&db, &station, seattle).await?;
-    print_days(&db, &station, seattle).await
+    let started = Instant::now();
+    record(&db, &station, &readings).await?;
+    let took = started.elapsed();
+    let records = station.records().count(&db).await?;
+    print_summary(readings.len(), records, took);
+
+    let monthly = station.records().resample("1MS")?.in_zone(seattle);
+    print_months(&monthly.all(&db).await?, seattle);
+    let daily = station.records().resample("1D")?.in_zone(seattle);
+    print_days(&daily.all(&db).await?, seattle);
+    Ok(())
+}
+
+/// Every connection to `sqlite::memory:` opens a database of its own, so there may be only one.
+async fn connect() -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options.max_connections(1);
+    Database::connect(options).await
+}
+
+async fn create_tables(db: &DatabaseConnection) -> Result<(), DbErr> {
+    let schema = db.get_schema_builder().register(station::Entity);
+    schema.register(station::record::Entity).apply(db).await
+}
+
+/// A station without a temperature, which is no reading: its history begins with the first one.
+async fn install(db: &RecordedConnection) -> Result<station::Model, DbErr> {
+    let station = station::ActiveModel {
+        id: Set(1),
+        name: Set("Seattle".to_owned()),
+        fahrenheit: Set(None),
+    };
+    station.insert(&db.without_recording()).await
+}
+
+/// The readings of the file. A local time that daylight saving skips or doubles names no one
+/// instant: such readings are dropped.
+fn readings(zone: Tz) -> Result<Vec<Reading>, Box<dyn Error>> {
+    let mut readings = Vec::new();
+    for line in CSV.lines().skip(1) {
+        let (time, fahrenheit) = line.split_once(',').ok_or("expected `date,temp`")?;
+        let local = NaiveDateTime::parse_from_str(time, "%Y/%m/%d %H:%M")?;
+        match local.and_local_timezone(zone) {
+            LocalResult::Single(at) => readings.push((at.to_utc(), fahrenheit.parse()?)),
+            LocalResult::None => println!("Dropped: {local}, skipped by daylight saving."),
+            LocalResult::Ambiguous(..) => println!("Dropped: {local}, doubled by daylight saving."),
+        }
+    }
+    Ok(readings)
+}
+
+/// Updates the station with each reading, at the time of the reading.
+async fn record(
+    db: &RecordedConnection,
+    station: &station::Model,
+    readings: &[Reading],
+) -> Result<(), DbErr> {
+    for &(at, fahrenheit) in readings {
+        let update = station::ActiveModel {
+            id: Unchanged(station.id),
+            fahrenheit: Set(Some(fahrenheit)),
+            ..Default::default()
+        };
+        let db = db.with_context(Context::new().clock(at));
+        update.update(&db).await?;
+    }
+    Ok(())
+}
+
+fn print_summary(readings: usize, records: u64, took: Duration) {
+    println!(
+        "\n{readings} readings were saved in {:.1} s, one transaction each ({:.0} a second).\n\
+         {records} left a record. The others were as warm as the one before, and changed nothing.",
+        took.as_secs_f64(),
+        readings as f64 / took.as_secs_f64(),
+    );
+}
+
+fn print_months(records: &[Record], zone: Tz) {
+    println!("\nThe last record of each month, in local time:\n");
+    for record in records {
+        let at = record.recorded_at.with_timezone(&zone);
+        let time = at.format("%b %d, %H:%M %Z");
+        println!("  {time}  {} °F", degrees(record.fahrenheit));
+    }
+}
+
+fn print_days(records: &[Record], zone: Tz) {
+    let mut year = [[None; 12]; 31];
+    for record in records {
+        let at = record.recorded_at.with_timezone(&zone);
+        year[at.day0() as usize][at.month0() as usize] = record.fahrenheit;
+    }
+    let days = records.len();
+    println!("\nThe last record of each day, {days} of them, in °F:\n");
+    println!("       Jan   Feb   Mar   Apr   May   Jun   Jul   Aug   Sep   Oct   Nov   Dec");
+    for (day, months) in (1..).zip(year) {
+        println!("  {day:2}  {}", months.map(degrees).join("  ").trim_end());
+    }
+}
+
+/// In four places, blank where there is none.
+fn degrees(fahrenheit: Option<f64>) -> String {
+    fahrenheit.map_or_else(|| " ".repeat(4), |fahrenheit| format!("{fahrenheit:4.1}"))
 }

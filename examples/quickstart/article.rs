@@ -33,7 +33,9 @@ impl Recorded for Entity {
                 Box::pin(async move {
                     let topics = articles.load_one(topic::Entity, &db).await?;
                     let pairs = articles.iter().zip(topics);
-                    Ok(pairs.map(|(article, topic)| properties(article, topic)).collect())
+                    Ok(pairs
+                        .map(|(article, topic)| properties(article, topic))
+                        .collect())
                 })
             })
             // The headline names the topic, so a change there matters here.

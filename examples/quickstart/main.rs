@@ -4,6 +4,8 @@
 //! cargo run --example quickstart
 //! ```
 
+#![allow(unreachable_pub, reason = "entities are `pub` by custom")]
+
 mod article;
 mod print;
 mod topic;
@@ -20,8 +22,9 @@ type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 #[tokio::main]
 async fn main() -> Result {
-    let db = RecordedConnection::new(connect().await?);
+    let db = connect().await?;
     create_tables(&db).await?;
+    let db = RecordedConnection::new(db);
     let weather = add_topic(&db, "Weather").await?;
 
     let article = insert_and_edit(&db, &weather).await?;
@@ -42,7 +45,7 @@ async fn connect() -> Result<DatabaseConnection, DbErr> {
 }
 
 /// The record table is an entity like the others.
-async fn create_tables(db: &RecordedConnection) -> Result<(), DbErr> {
+async fn create_tables(db: &DatabaseConnection) -> Result<(), DbErr> {
     let schema = db.get_schema_builder();
     let schema = schema.register(topic::Entity).register(article::Entity);
     schema.register(article::record::Entity).apply(db).await
@@ -161,14 +164,15 @@ async fn write_briefing(txn: &RecordedTransaction, topic: &topic::Model) -> Resu
     let mut saves = 0;
     for title in ["Fog at dawn", "Frost in the hills", "Sun by noon"] {
         let mut article = draft(topic, title).insert(txn).await?;
+        saves += 1;
         for sentence in 1..=10 {
             let edit = article::ActiveModel {
                 text: Set(format!("{} Sentence {sentence}.", article.text)),
                 ..article.into()
             };
             article = edit.update(txn).await?;
+            saves += 1;
         }
-        saves += 11;
     }
     Ok(saves)
 }
@@ -178,7 +182,7 @@ async fn one_record_an_hour(
     topic: &topic::Model,
 ) -> Result<article::Model> {
     print::chapter(
-        "A day of yesterday's, an hour at a time",
+        "Yesterday, an hour at a time",
         "The database finds the last record of each hour that has any.",
     );
     let flood = cover_flood(db, topic).await?;
@@ -197,8 +201,7 @@ async fn one_record_an_hour(
 /// An import: a context may set the clock to a time past.
 async fn cover_flood(db: &RecordedConnection, topic: &topic::Model) -> Result<article::Model> {
     let at = |hour, minute| db.with_context(Context::new().clock(yesterday(hour, minute)));
-    let draft = draft(topic, "River rises");
-    let mut flood = draft.insert(&at(9, 5)).await?;
+    let mut flood = draft(topic, "River rises").insert(&at(9, 5)).await?;
     for (hour, minute, title) in [
         (9, 40, "River at three metres"),
         (9, 55, "River at four metres"),
@@ -226,12 +229,15 @@ async fn look_back(db: &RecordedConnection) -> Result {
         "A window is a filter on a `Select`, so whatever SeaORM has goes with it, as `count`.",
     );
     let records = article::Entity::records;
-    let counts = [
-        ("created_in_days(3)", records().created_in_days(3).count(db).await?),
-        ("today()", records().today().count(db).await?),
-        ("created_in_minutes(5)", records().created_in_minutes(5).count(db).await?),
+    let of_days = records().created_in_days(3).count(db).await?;
+    let of_today = records().today().count(db).await?;
+    let of_minutes = records().created_in_minutes(5).count(db).await?;
+    let rows = [
+        ("created_in_days(3)", of_days),
+        ("today()", of_today),
+        ("created_in_minutes(5)", of_minutes),
     ];
-    let rows = counts.map(|(window, count)| [window.to_owned(), count.to_string()]);
+    let rows = rows.map(|(window, count)| [window.to_owned(), count.to_string()]);
     print::table(["window", "records"], rows.into());
     Ok(())
 }
@@ -242,12 +248,14 @@ async fn walk_back(db: &RecordedConnection, flood: &article::Model) -> Result {
         "A record knows its neighbours, and the row that it is a record of.",
     );
     let latest = flood.records().latest().one(db).await?;
-    let latest = latest.ok_or("an article that was inserted has a record")?;
+    let latest = latest.ok_or("an inserted article has a record")?;
     let previous = latest.previous().one(db).await?;
+    let previous = previous.ok_or("an edited article has two")?;
     let article = latest.recording(db).await?;
+    let article = article.ok_or("it was not deleted")?;
 
-    println!("  latest:    {}", latest.title);
-    println!("  previous:  {}", previous.map_or_else(String::new, |record| record.title));
-    println!("  recording: {}", article.map_or_else(String::new, |article| article.title));
+    println!("  latest:     {}", latest.title);
+    println!("  previous:   {}", previous.title);
+    println!("  recording:  article {}, {}", article.id, article.title);
     Ok(())
 }

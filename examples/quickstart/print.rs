@@ -9,14 +9,21 @@ pub fn chapter(title: &str, text: &str) {
 
 /// Records, one a line.
 pub fn records<'r>(records: impl IntoIterator<Item = &'r record::Model>) {
-    let header = ["recorded at (UTC)", "event", "headline", "words", "by", "why"];
+    let header = [
+        "recorded at (UTC)",
+        "event",
+        "headline",
+        "words",
+        "by",
+        "why",
+    ];
     let rows = records.into_iter().map(cells);
     table(header, rows.collect());
 }
 
 fn cells(record: &record::Model) -> [String; 6] {
     [
-        record.recorded_at.format("%a %H:%M:%S%.3f").to_string(),
+        record.recorded_at.format("%a %H:%M:%S%.f").to_string(),
         record.event.to_string(),
         record.headline.clone(),
         record.word_count.to_string(),
@@ -29,7 +36,9 @@ fn cells(record: &record::Model) -> [String; 6] {
 pub fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) {
     let widths: [usize; N] = std::array::from_fn(|i| {
         let longest = rows.iter().map(|row| row[i].chars().count()).max();
-        longest.filter(|&longest| longest > 0).map_or(0, |longest| longest.max(header[i].len()))
+        longest
+            .filter(|&longest| longest > 0)
+            .map_or(0, |longest| longest.max(header[i].len()))
     });
     line(header, widths);
     line(widths.map(|width| "=".repeat(width)), widths);
