@@ -55,8 +55,10 @@ pub trait Recorded: EntityTrait<Model: Sync> {
     type Record: RecordEntity<Recording = Self>;
 
     /// What is computed and what is watched. Called once, when the entity is first saved or
-    /// asked about; the plan that it becomes is kept.
-    fn recorder() -> Recorder<Self>;
+    /// asked about; the plan that it becomes is kept. Default: the columns alone.
+    fn recorder() -> Recorder<Self> {
+        Recorder::new()
+    }
 
     /// The records of all rows, as a `Select` of the record entity.
     fn records() -> Select<Self::Record> {

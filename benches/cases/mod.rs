@@ -1,0 +1,50 @@
+//! What is measured.
+
+mod bulk;
+mod fan_out;
+pub mod memory;
+mod resample;
+mod updates;
+
+use crate::Result;
+use crate::harness::Bench;
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug)]
+pub enum Case {
+    Updates,
+    Bulk,
+    FanOut,
+    Resample,
+    Memory,
+}
+
+impl Case {
+    pub const ALL: [Self; 5] = [
+        Self::Updates,
+        Self::Bulk,
+        Self::FanOut,
+        Self::Resample,
+        Self::Memory,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Updates => "updates",
+            Self::Bulk => "bulk",
+            Self::FanOut => "fan-out",
+            Self::Resample => "resample",
+            Self::Memory => "memory",
+        }
+    }
+
+    pub async fn run(self, bench: &mut Bench<'_>) -> Result<()> {
+        match self {
+            Self::Updates => updates::run(bench).await,
+            Self::Bulk => bulk::run(bench).await,
+            Self::FanOut => fan_out::run(bench).await,
+            Self::Resample => resample::run(bench).await,
+            Self::Memory => memory::run(bench).await,
+        }
+    }
+}

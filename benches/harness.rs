@@ -1,0 +1,105 @@
+//! Turns and medians.
+
+use std::time::{Duration, Instant};
+
+use sea_orm::DatabaseConnection;
+
+use crate::Result;
+use crate::database::{Database, Engine};
+use crate::options::Options;
+use crate::report::{Amount, Measured, Report};
+
+/// One case on one database.
+pub struct Bench<'b> {
+    pub case: &'static str,
+    pub engine: Engine,
+    /// A pool of one connection, the same for all ways.
+    pub db: DatabaseConnection,
+    pub url: String,
+    options: &'b Options,
+    report: &'b mut Report,
+}
+
+impl<'b> Bench<'b> {
+    pub async fn new(
+        case: &'static str,
+        database: &Database,
+        options: &'b Options,
+        report: &'b mut Report,
+    ) -> Result<Self> {
+        Ok(Self {
+            case,
+            engine: database.engine,
+            db: database.connect().await?,
+            url: database.url.clone(),
+            options,
+            report,
+        })
+    }
+
+    /// A size, or a small one where it should be quick.
+    pub fn size(&self, size: usize, quick: usize) -> usize {
+        if self.options.quick { quick } else { size }
+    }
+
+    /// Lets each way run in turn, A B A B, and answers with their medians.
+    ///
+    /// `run` brings the database to the same state each time and answers how long the work itself
+    /// took. The first round warms up and does not count.
+    pub async fn alternate<W: Copy, const N: usize>(
+        &self,
+        ways: [(&'static str, W); N],
+        mut run: impl AsyncFnMut(W) -> Result<Duration>,
+    ) -> Result<[Measured; N]> {
+        let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
+        for round in 0..self.options.rounds {
+            for (times, (_, way)) in times.iter_mut().zip(&ways) {
+                let millis = run(*way).await?.as_secs_f64() * 1_000.0;
+                if round > 0 {
+                    times.push(millis);
+                }
+            }
+        }
+        for (times, (way, _)) in times.iter().zip(&ways) {
+            eprintln!("  {way}: {times:.2?}");
+        }
+        Ok(std::array::from_fn(|index| Measured {
+            way: ways[index].0,
+            amount: Amount::Millis(median(&times[index])),
+        }))
+    }
+
+    /// Reports what is promised to be at most `limit` times its baseline.
+    pub fn promise(&mut self, measured: Measured, baseline: Measured, limit: f64) {
+        let place = (self.case, self.engine);
+        self.report.add(place, measured, baseline, Some(limit));
+    }
+
+    /// Reports what nothing is promised of.
+    pub fn compare(&mut self, measured: Measured, baseline: Measured) {
+        let place = (self.case, self.engine);
+        self.report.add(place, measured, baseline, None);
+    }
+
+    /// Gives the connection back.
+    pub async fn close(self) -> Result<()> {
+        Ok(self.db.close().await?)
+    }
+}
+
+/// How long some work takes, and what comes of it.
+pub async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(Duration, T)> {
+    let began = Instant::now();
+    let output = work.await?;
+    Ok((began.elapsed(), output))
+}
+
+fn median(times: &[f64]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_by(f64::total_cmp);
+    let middle = times.len() / 2;
+    match times.len() % 2 {
+        0 => (times[middle - 1] + times[middle]) / 2.0,
+        _ => times[middle],
+    }
+}

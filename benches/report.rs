@@ -1,0 +1,115 @@
+//! The table of what was measured.
+
+use std::fmt;
+
+use crate::database::Engine;
+
+/// Time, or memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount {
+    Millis(f64),
+    Mebibytes(f64),
+}
+
+impl Amount {
+    fn over(self, baseline: Self) -> f64 {
+        self.number() / baseline.number()
+    }
+
+    /// In its unit, to compare by.
+    pub fn number(self) -> f64 {
+        match self {
+            Self::Millis(number) | Self::Mebibytes(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Millis(ms) if *ms < 100.0 => write!(f, "{ms:.2} ms"),
+            Self::Millis(ms) => write!(f, "{ms:.0} ms"),
+            Self::Mebibytes(mib) => write!(f, "{mib:.1} MiB"),
+        }
+    }
+}
+
+/// One way of doing some work, measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    pub way: &'static str,
+    pub amount: Amount,
+}
+
+/// What was measured so far.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub versions: Vec<String>,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    case: &'static str,
+    engine: Engine,
+    measured: Measured,
+    baseline: Measured,
+    limit: Option<f64>,
+}
+
+impl Report {
+    /// Adds a line; `limit` is the ratio that is promised.
+    pub fn add(
+        &mut self,
+        (case, engine): (&'static str, Engine),
+        measured: Measured,
+        baseline: Measured,
+        limit: Option<f64>,
+    ) {
+        let row = Row {
+            case,
+            engine,
+            measured,
+            baseline,
+            limit,
+        };
+        eprintln!("  {row}");
+        self.rows.push(row);
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for version in &self.versions {
+            writeln!(f, "- {version}")?;
+        }
+        writeln!(
+            f,
+            "\n| case | database | measured | | beside | | ratio | limit |"
+        )?;
+        writeln!(f, "| --- | --- | --- | --: | --- | --: | --: | --: |")?;
+        self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            case,
+            engine,
+            measured,
+            baseline,
+            limit,
+        } = self;
+        let ratio = measured.amount.over(baseline.amount);
+        write!(f, "| {case} | {engine} ")?;
+        for Measured { way, amount } in [measured, baseline] {
+            write!(f, "| {way} | {amount} ")?;
+        }
+        match limit {
+            Some(limit) if ratio > *limit => write!(f, "| **{ratio:.2}** | {limit} |"),
+            Some(limit) => write!(f, "| {ratio:.2} | {limit} |"),
+            None => write!(f, "| {ratio:.2} | |"),
+        }
+    }
+}
