@@ -53,15 +53,15 @@ impl<'b> Bench<'b> {
     ) -> Result<[Measured; N]> {
         let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
         for round in 0..self.options.rounds {
-            for (times, (_, way)) in times.iter_mut().zip(&ways) {
+            eprint!("  round {round}:");
+            for (times, (name, way)) in times.iter_mut().zip(&ways) {
                 let millis = run(*way).await?.as_secs_f64() * 1_000.0;
+                eprint!(" {name} {millis:.2} ms;");
                 if round > 0 {
                     times.push(millis);
                 }
             }
-        }
-        for (times, (way, _)) in times.iter().zip(&ways) {
-            eprintln!("  {way}: {times:.2?}");
+            eprintln!();
         }
         Ok(std::array::from_fn(|index| Measured {
             way: ways[index].0,

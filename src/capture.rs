@@ -138,6 +138,13 @@ impl Capture<'_> {
                 .iter()
                 .all(|column| self.dialect.copies(&column.ty));
         if copied {
+            if self.immediate && self.dialect.locks_rows() {
+                // Someone else may be recording the same row: what it is and what its latest record
+                // says must be read under a lock.
+                let keys: Vec<_> = notes.iter().map(|(key, _)| key.clone()).collect();
+                let page = page(self.dialect, shape, &keys);
+                plan.keys(self.conn, page.condition).await?;
+            }
             for event in [
                 Event::Created,
                 Event::Updated,

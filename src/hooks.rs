@@ -403,30 +403,46 @@ where
         return Ok(am);
     }
     let mut notes = Buffer::default();
+    let in_unit = matches!(target, Target::Unit(..));
     let last = am.clone().try_into_model().ok();
     if let (Some(plan), Some(key)) = (&node.plan, am.get_primary_key_value()) {
         let mut note = Note::new(Event::Deleted);
         // Outside a unit nothing tells whether the row was there at all.
-        let in_unit = matches!(target, Target::Unit(..));
         note.last = last
             .clone()
             .filter(|_| in_unit)
             .map(|last| Box::new(vec![last]) as Models);
         notes.touch(plan, key.into_iter().collect(), note);
     }
+    let Some(last) = last else {
+        return noted(am, db, target, notes).await;
+    };
+    // Outside a unit `before_delete` could not note who references the row; who still does is found.
     for listener in node
         .listeners
         .iter()
-        .filter(|listener| !listener.is_referenced())
+        .filter(|listener| !(in_unit && listener.is_referenced()))
     {
-        let link = last
-            .as_ref()
-            .zip(listener.columns())
-            .and_then(|(last, columns)| link_of(last, columns));
-        if let Some(link) = link {
-            notes.link(listener, link);
+        match listener.columns() {
+            Some(columns) => {
+                if let Some(link) = link_of(&last, columns) {
+                    notes.link(listener, link);
+                }
+            }
+            None => notes
+                .models
+                .push((std::sync::Arc::clone(listener), Box::new(last.clone()))),
         }
     }
+    noted(am, db, target, notes).await
+}
+
+/// Keeps notes for the end of the unit, or records them in one of their own.
+async fn noted<A, C>(am: A, db: &C, target: Target<'_>, notes: Buffer) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
     match target {
         Target::Unit(_, unit) => unit.buffer().merge(notes),
         _ => apart(db, operation::Noted(notes)).await?,

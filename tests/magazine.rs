@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, LoaderTrait,
-    QueryOrder, Set,
+    ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, LoaderTrait, QueryOrder, Set,
 };
 use sea_orm_record::Event;
 
@@ -109,7 +108,10 @@ pub mod story {
         type ToEntity = super::desk::Entity;
 
         fn link(&self) -> Vec<RelationDef> {
-            vec![Relation::Section.def(), super::section::Relation::Desk.def()]
+            vec![
+                Relation::Section.def(),
+                super::section::Relation::Desk.def(),
+            ]
         }
     }
 
@@ -382,22 +384,51 @@ where
 
 pub async fn desk(db: &impl ConnectionTrait, name: &str) -> desk::Model {
     let name = Set(name.to_owned());
-    new(db, desk::ActiveModel { name, ..Default::default() }).await
+    new(
+        db,
+        desk::ActiveModel {
+            name,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn section(db: &impl ConnectionTrait, name: &str, desk: Option<i32>) -> section::Model {
     let (name, desk_id) = (Set(name.to_owned()), Set(desk));
-    new(db, section::ActiveModel { name, desk_id, ..Default::default() }).await
+    new(
+        db,
+        section::ActiveModel {
+            name,
+            desk_id,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn editor(db: &impl ConnectionTrait, name: &str) -> editor::Model {
     let name = Set(name.to_owned());
-    new(db, editor::ActiveModel { name, ..Default::default() }).await
+    new(
+        db,
+        editor::ActiveModel {
+            name,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn tag(db: &impl ConnectionTrait, name: &str) -> tag::Model {
     let name = Set(name.to_owned());
-    new(db, tag::ActiveModel { name, ..Default::default() }).await
+    new(
+        db,
+        tag::ActiveModel {
+            name,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn story(
@@ -417,12 +448,28 @@ pub async fn story(
 
 pub async fn cover(db: &impl ConnectionTrait, picture: &str, story: i32) -> cover::Model {
     let (picture, story_id) = (Set(picture.to_owned()), Set(story));
-    new(db, cover::ActiveModel { picture, story_id, ..Default::default() }).await
+    new(
+        db,
+        cover::ActiveModel {
+            picture,
+            story_id,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn remark(db: &impl ConnectionTrait, text: &str, story: i32) -> remark::Model {
     let (text, story_id) = (Set(text.to_owned()), Set(story));
-    new(db, remark::ActiveModel { text, story_id, ..Default::default() }).await
+    new(
+        db,
+        remark::ActiveModel {
+            text,
+            story_id,
+            ..Default::default()
+        },
+    )
+    .await
 }
 
 pub async fn link(db: &impl ConnectionTrait, story: i32, tag: i32) -> story_tag::Model {

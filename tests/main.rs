@@ -2,10 +2,36 @@
 //!
 //! `scripts/test` runs them all and brings the servers; `scripts/test --sqlite` needs none.
 //!
-//! - `harness`: a database for each test, counted statements, captured warnings
+//! | module | what it is about |
+//! | --- | --- |
+//! | `harness` | a database for each test, counted statements, captured warnings |
+//! | `blog`, `magazine` | the entities that tests are about |
+//! | `promise_*` | the promises of the README, by their numbers |
+//! | `watching`, `watching_more` | who is recorded with whom |
+//! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
+//! | `macros`, `values` | what the macros take and refuse; every type of column and key |
+//! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `migration` | record tables |
 
 mod harness;
 
 mod blog;
+mod concurrency;
+mod generic_code;
+mod macros;
+mod magazine;
 mod migration;
-mod smoke;
+mod promise_1_atomic;
+mod promise_3_quiet;
+mod promise_4_ordered;
+mod promise_6_out_of_the_way;
+#[cfg(feature = "rbac")]
+mod rbac;
+mod reading;
+mod resample;
+mod transactions;
+mod unusable;
+mod values;
+mod watching;
+mod watching_more;
+mod windows;

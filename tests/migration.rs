@@ -6,11 +6,12 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
     EntityTrait, QueryFilter, QueryOrder, Schema, Statement, prelude::Uuid,
 };
-use sea_orm_migration::{SchemaManager, sea_query::{MysqlQueryBuilder, SqliteQueryBuilder}};
-use sea_orm_record::{Event, RecordError};
-use sea_orm_record_migration::{
-    RecordSchema, RecordSchemaManager, record_indexes, record_table,
+use sea_orm_migration::{
+    SchemaManager,
+    sea_query::{MysqlQueryBuilder, SqliteQueryBuilder},
 };
+use sea_orm_record::{Event, RecordError};
+use sea_orm_record_migration::{RecordSchema, RecordSchemaManager, record_indexes, record_table};
 
 use crate::harness::*;
 
@@ -21,7 +22,7 @@ mod sample {
 
     #[recorded(
         columns(all),
-        properties(#[sea_orm(unique, indexed)] rank: i32, #[sea_orm(indexed)] group: i32),
+        properties(rank: i32, #[sea_orm(indexed)] group: i32),
         context
     )]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -328,7 +329,9 @@ async fn indexes(db: &DatabaseConnection, table: &str) -> Vec<String> {
 async fn lines(db: &DatabaseConnection, select: String) -> Vec<String> {
     let select = Statement::from_string(db.get_database_backend(), select);
     let rows = db.query_all_raw(select).await.unwrap();
-    rows.iter().map(|row| row.try_get("", "line").unwrap()).collect()
+    rows.iter()
+        .map(|row| row.try_get("", "line").unwrap())
+        .collect()
 }
 
 async fn create_source<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
@@ -336,7 +339,9 @@ async fn create_source<E: EntityTrait>(db: &DatabaseConnection, entity: E) {
     for create in schema.create_enum_from_entity(entity) {
         db.execute(&create).await.unwrap();
     }
-    db.execute(&schema.create_table_from_entity(entity)).await.unwrap();
+    db.execute(&schema.create_table_from_entity(entity))
+        .await
+        .unwrap();
 }
 
 fn to_the_microsecond() -> DateTime<Utc> {
@@ -374,10 +379,15 @@ fn sample() -> sample::record::Model {
     }
 }
 
-async fn insert_sample(db: &DatabaseConnection, sample: sample::record::Model) -> Result<(), DbErr> {
+async fn insert_sample(
+    db: &DatabaseConnection,
+    sample: sample::record::Model,
+) -> Result<(), DbErr> {
     use sea_orm::{ActiveModelTrait, IntoActiveModel};
     let sample = sample.into_active_model().reset_all();
-    sample::record::Entity::insert(sample).exec_without_returning(db).await?;
+    sample::record::Entity::insert(sample)
+        .exec_without_returning(db)
+        .await?;
     Ok(())
 }
 
@@ -387,13 +397,13 @@ each_database! {
         db.create_record_table(sample::record::Entity).await?;
         let expected = match test.engine() {
             Engine::Sqlite => [
-                "recording_id integer", "recorded_at timestamp_with_timezone_text",
-                "event varchar(10)", "name varchar", "count integer?", "price real_decimal?",
+                "recording_id INTEGER", "recorded_at timestamp_with_timezone_text",
+                "event varchar(10)", "name varchar", "count INTEGER?", "price real_decimal?",
                 "rate real(12, 4)", "at datetime_text", "stamp timestamp_text",
                 "utc timestamp_with_timezone_text", "time time_text", "date date_text",
                 "uuid uuid_text", "json json_text", "jsonb jsonb_text", "bytes varbinary_blob",
-                "flag boolean", "ratio double", "mood enum_text", "rank integer", "group integer",
-                "actor text?", "reason text?", "change_id uuid_text?", "metadata jsonb_text?",
+                "flag boolean", "ratio double", "mood enum_text", "rank INTEGER", "group INTEGER",
+                "actor TEXT?", "reason TEXT?", "change_id uuid_text?", "metadata jsonb_text?",
             ],
             Engine::Postgres => [
                 "recording_id integer", "recorded_at timestamp with time zone",
@@ -436,7 +446,7 @@ each_database! {
         let table = "shelf_of_a_library_with_quite_a_long_name_record";
         assert_eq!(indexes(&db, table).await, [
             "primary (recording_library, recording_code, recorded_at)",
-            "idx-shelf_of_a_library_with_quite_a_long_name_record-r-SUM (recorded_at)",
+            "idx-shelf_of_a_library_with_quite_a_long_name_record-r-71ef2fe3 (recorded_at)",
         ]);
         let records = [("a", Some("A")), ("b", None)].map(|(code, label)| shelf::record::Model {
             recording_library: Uuid::from_u128(3),
@@ -501,7 +511,6 @@ each_database! {
 
     async fn a_table_that_exists_is_an_error_unless_allowed(test: TestDb) -> TestResult {
         let db = test.connect().await;
-        db.create_record_table(draft::record::Entity).await.unwrap_err();
         create_source(&db, draft::Entity).await;
         db.create_record_table_if_not_exists(draft::record::Entity).await?;
         db.create_record_table(draft::record::Entity).await.unwrap_err();
@@ -526,6 +535,12 @@ each_database! {
         assert_eq!(draft::record::Entity::find().all(&db).await?, []);
         manager.drop_record_table(record).await?;
         manager.drop_record_table_if_exists(record).await?;
+
+        // Again and again, by whichever connection of the pool: SQLite's remember the schema.
+        for _ in 0..20 {
+            manager.create_record_table(record).await?;
+            manager.drop_record_table(record).await?;
+        }
 
         // In a transaction, as PostgreSQL's migrations run.
         let transaction = manager.begin().await?;
@@ -667,7 +682,10 @@ fn a_handmade_history_loses_what_no_history_may_have() {
          CONSTRAINT \"pk-draft_log\" PRIMARY KEY (\"recording_id\", \"recorded_at\") )"
     );
     let indexes = record_indexes(handmade::Entity, DbBackend::Sqlite);
-    let indexes: Vec<_> = indexes.iter().map(|index| index.to_string(SqliteQueryBuilder)).collect();
+    let indexes: Vec<_> = indexes
+        .iter()
+        .map(|index| index.to_string(SqliteQueryBuilder))
+        .collect();
     assert_eq!(
         indexes,
         ["CREATE INDEX \"idx-draft_log-recorded_at\" ON \"draft_log\" (\"recorded_at\")"]

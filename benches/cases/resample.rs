@@ -200,14 +200,15 @@ fn seek(engine: Engine, Question { id, minutes, .. }: Question) -> String {
     }
 }
 
-/// One pass over the window, for the last time of each bucket.
+/// One pass over the window, for the last time of each bucket. CROSS JOIN tells SQLite which comes
+/// first; it gets that wrong otherwise (3.51).
 fn group(engine: Engine, Question { id, minutes, .. }: Question) -> String {
     let (bucket, window) = (bucket(engine, minutes), window(engine));
     format!(
         "SELECT {COLUMNS} FROM (
              SELECT MAX(r.recorded_at) AS picked FROM note_record r
              WHERE r.recording_id = {id} AND {window} GROUP BY {bucket}
-         ) b JOIN note_record r ON r.recording_id = {id} AND r.recorded_at = b.picked
+         ) b CROSS JOIN note_record r WHERE r.recording_id = {id} AND r.recorded_at = b.picked
          ORDER BY r.recorded_at"
     )
 }

@@ -5,27 +5,32 @@
 //!
 //! - where the records hardly outnumber the buckets, they are read in order and picked from here;
 //! - where they do, and belong to one row, each bucket is one seek in the index of the primary key;
-//! - over several rows, one pass groups them by row and bucket.
+//! - over several rows, the records of each bucket are grouped by row.
 //!
 //! Records are only ever added after the last, so the statements of one call agree.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select, Value,
 };
 
 use super::{own, table_of, time, unordered};
-use crate::dialect::Dialect;
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
 
-/// Buckets that are looked at together. Twice as many records are read at most, and each bucket
-/// binds two edges.
+/// Buckets that are looked at together. Twice as many records are read at most.
 const STEP: usize = 4_096;
+
+/// Buckets whose picks are one statement. SQLite takes 500 queries in a UNION; MariaDB opens the
+/// table once for each.
+const UNION: usize = 256;
+
+/// The column with the time to pick.
+const PICKED: &str = "picked";
 
 /// A query of one record for each bucket of time; see [`RecordQuery::resample`](super::RecordQuery::resample).
 #[derive(Clone, Debug)]
@@ -252,23 +257,13 @@ impl<R: RecordEntity> Resample<R> {
         db: &C,
         edges: &[DateTime<Utc>],
     ) -> Result<Vec<R::Model>, DbErr> {
-        let order = match self.pick {
-            Pick::First => Order::Asc,
-            Pick::Last => Order::Desc,
-        };
-        let mut pick = self.within_bucket();
-        pick.clear_selects()
-            .expr(own::<R>(R::RECORDED_AT))
-            .order_by_expr(own::<R>(R::RECORDED_AT), order)
-            .limit(1);
-        let mut stamps = Query::select();
-        stamps.expr_as(Expr::SubQuery(None, Box::new(pick.into())), "picked");
-        Dialect::of(db).add_rows(&mut stamps, pairs(edges));
-        let rows = db.query_all(&stamps).await.map_err(failed::<R>)?;
-        let mut times: Vec<Value> = Vec::with_capacity(rows.len());
-        for row in rows {
-            let picked: Option<DateTime<Utc>> = row.try_get("", "picked")?;
-            times.extend(picked.map(time));
+        let mut times: Vec<Value> = Vec::new();
+        for edges in pieces(edges) {
+            let picks = self.of_each(edges, &[]);
+            for row in db.query_all(&picks).await.map_err(failed::<R>)? {
+                let picked: Option<DateTime<Utc>> = row.try_get("", PICKED)?;
+                times.extend(picked.map(time));
+            }
         }
         if times.is_empty() {
             return Ok(Vec::new());
@@ -280,55 +275,63 @@ impl<R: RecordEntity> Resample<R> {
         self.read(db, picked).await
     }
 
-    /// Several rows: one pass that groups by row and bucket.
+    /// Several rows: the records of a bucket are grouped by row.
     async fn group<C: ConnectionTrait>(
         &self,
         db: &C,
         edges: &[DateTime<Utc>],
     ) -> Result<Vec<R::Model>, DbErr> {
         let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
-        let recorded_at = own::<R>(R::RECORDED_AT);
-        let mut groups = self.within_bucket();
-        groups.clear_selects();
-        Dialect::of(db).add_rows(&mut groups, pairs(edges));
-        for key in &keys {
-            groups.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+        let mut found = Vec::new();
+        for edges in pieces(edges) {
+            let (Some(from), Some(until)) = (edges.first(), edges.last()) else {
+                continue;
+            };
+            // A derived table, which is made once.
+            let groups = Query::select()
+                .expr(Expr::cust("*"))
+                .from_subquery(self.of_each(edges, &keys), "picks")
+                .take();
+            let place = keys.iter().copied().map(own::<R>);
+            let place = Expr::tuple(place.chain([own::<R>(R::RECORDED_AT)]));
+            let picked = self.between(*from, *until);
+            let picked = picked.filter(place.in_subquery(groups));
+            found.extend(self.read(db, picked).await?);
         }
-        groups.add_group_by([Expr::col((Alias::new("v"), Alias::new("column1")))]);
-        groups.expr(match self.pick {
-            Pick::First => recorded_at.min(),
-            Pick::Last => recorded_at.max(),
-        });
-        let place = keys
-            .into_iter()
-            .map(own::<R>)
-            .chain([own::<R>(R::RECORDED_AT)]);
-        let picked = self
-            .select
-            .clone()
-            .filter(Expr::tuple(place).in_subquery(groups));
-        self.read(db, picked).await
+        Ok(found)
     }
 
-    /// The selected records of a bucket `v`, from `column1` until `column2`.
-    fn within_bucket(&self) -> SelectStatement {
-        let edge = |name: &'static str| Expr::col((Alias::new("v"), Alias::new(name)));
-        let mut query = self.select.clone().into_query();
-        query
-            .and_where(own::<R>(R::RECORDED_AT).gte(edge("column1")))
-            .and_where(own::<R>(R::RECORDED_AT).lt(edge("column2")));
-        query
+    /// The time to pick of each bucket, in one statement, grouped by keys.
+    ///
+    /// A query for each: its edges are constants, by which every database seeks in an index.
+    /// MariaDB (10.11) and SQLite do not where edges are values of joined rows.
+    fn of_each(&self, edges: &[DateTime<Utc>], keys: &[R::Column]) -> SelectStatement {
+        let picked = match self.pick {
+            Pick::First => own::<R>(R::RECORDED_AT).min(),
+            Pick::Last => own::<R>(R::RECORDED_AT).max(),
+        };
+        let picks = edges.windows(2).map(|edge| {
+            let mut pick = self.between(edge[0], edge[1]).into_query();
+            pick.clear_selects();
+            for key in keys {
+                pick.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+            }
+            pick.expr_as(picked.clone(), PICKED).take()
+        });
+        let union = picks.reduce(|mut first, next| first.union(UnionType::All, next).take());
+        union.unwrap_or_default()
     }
+}
+
+/// The edges of at most [`UNION`] buckets at a time.
+fn pieces(edges: &[DateTime<Utc>]) -> impl Iterator<Item = &[DateTime<Utc>]> {
+    let buckets = edges.len().saturating_sub(1);
+    let from = (0..buckets).step_by(UNION);
+    from.map(move |from| &edges[from..=buckets.min(from + UNION)])
 }
 
 fn after_all() -> DateTime<Utc> {
     DateTime::<Utc>::MAX_UTC
-}
-
-/// Each edge with the next.
-fn pairs(edges: &[DateTime<Utc>]) -> Vec<Vec<Value>> {
-    let pair = |pair: &[DateTime<Utc>]| pair.iter().copied().map(time).collect();
-    edges.windows(2).map(pair).collect()
 }
 
 /// The first or last of each row and bucket, of records in the order of time.

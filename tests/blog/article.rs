@@ -32,7 +32,11 @@ impl Recorded for Entity {
                     Ok(both
                         .map(|(article, topic)| record::Properties {
                             word_count: article.text.split_whitespace().count() as i32,
-                            headline: format!("{}: {}", topic.map_or_else(String::new, |topic| topic.name), article.title),
+                            headline: format!(
+                                "{}: {}",
+                                topic.map_or_else(String::new, |topic| topic.name),
+                                article.title
+                            ),
                         })
                         .collect())
                 })

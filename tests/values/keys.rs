@@ -1,1 +1,340 @@
+//! Every type as a key, alone and composite.
 
+use sea_orm::prelude::Uuid;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IdenStatic, IntoActiveModel,
+    Iterable, ModelTrait, TransactionTrait,
+};
+use sea_orm_record::hooks::Savable;
+use sea_orm_record::{Event, RecordEntity, Recorded, RecordedConnection};
+
+use super::protocol::*;
+use crate::harness::{Engine, each_database};
+
+/// An entity with this key: `plain`, whose rows are copied in SQL, or `with` a property, whose rows
+/// are read by their keys.
+macro_rules! entities {
+    (plain $name:ident, $table:literal, $key:tt) => {
+        entities!(@ $name, $table, $key, (columns(note)), |recorder| recorder);
+    };
+    (with $name:ident, $table:literal, $key:tt) => {
+        entities!(@ $name, $table, $key, (columns(note), properties(length: i32)), |recorder| {
+            recorder.properties(|model| record::Properties { length: model.note.len() as i32 })
+        });
+    };
+    (@ $name:ident, $table:literal, {$($key:tt)*}, ($($arguments:tt)*), |$recorder:ident| $with:expr) => {
+        mod $name {
+            use sea_orm::entity::prelude::*;
+            use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+            #[recorded($($arguments)*)]
+            #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+            #[sea_orm(table_name = $table)]
+            pub struct Model {
+                $($key)*
+                pub note: String,
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl Recorded for Entity {
+                type Record = record::Entity;
+
+                fn recorder() -> Recorder<Self> {
+                    let $recorder = Recorder::<Self>::new();
+                    $with
+                }
+            }
+
+            #[record_hooks]
+            impl ActiveModelBehavior for ActiveModel {}
+        }
+    };
+}
+
+// Half of the combinations are enough, and compile in good time.
+entities!(plain by_int, "k_int", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i32,
+});
+entities!(plain by_long, "k_long", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+});
+entities!(with by_uuid, "k_uuid", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+});
+entities!(plain by_string, "k_string", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+});
+entities!(with by_string_with, "k_string_with", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+});
+entities!(plain by_int_string, "k_int_string", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub slug: String,
+});
+entities!(with by_int_string_with, "k_int_string_with", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub slug: String,
+});
+entities!(with by_uuid_int, "k_uuid_int", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub owner: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub number: i32,
+});
+
+const STRINGS: [&str; 9] = [
+    "plain",
+    "it's",
+    "\"double\"",
+    "back\\slash\\",
+    "`tick`; DROP TABLE k_string; --",
+    "🦀 ünï",
+    "?$1:a%s",
+    "",
+    "new\nline\t",
+];
+
+fn noted<M: ModelTrait>(row: &M, note: &str) -> M {
+    let column =
+        <M::Entity as EntityTrait>::Column::iter().find(|column| column.as_str() == "note");
+    let mut row = row.clone();
+    row.set(column.unwrap(), note.into());
+    row
+}
+
+async fn assert_counts<E: Recorded>(
+    db: &DatabaseConnection,
+    rows: &[E::Model],
+    expected: usize,
+    what: &str,
+) {
+    for row in rows {
+        let key = key_of(row);
+        assert_count::<E>(db, &key, expected, &format!("{what}, {key:?}")).await;
+    }
+}
+
+/// Inserts, updates and deletes these rows one by one, and then all at once.
+async fn live<E>(db: &DatabaseConnection, rows: &[E::Model])
+where
+    E: Recorded,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: Savable,
+{
+    one_by_one::<E>(db, rows).await;
+    assert_tombstones::<E>(db, rows, 3).await;
+    all_at_once::<E>(db, rows).await;
+    assert_tombstones::<E>(db, rows, 6).await;
+}
+
+async fn one_by_one<E>(db: &DatabaseConnection, rows: &[E::Model])
+where
+    E: Recorded,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: Savable,
+{
+    for (at, row) in rows.iter().enumerate() {
+        let way = WAYS[at % WAYS.len()];
+        let save = |act, row| way.save(db, act, whole::<_, E::ActiveModel>(row));
+        save(Act::Insert, noted(row, "one")).await.unwrap();
+        save(Act::Update, noted(row, "two")).await.unwrap();
+        save(Act::Update, noted(row, "two")).await.unwrap();
+    }
+    assert_counts::<E>(db, rows, 2, "one by one").await;
+    for (at, row) in rows.iter().enumerate() {
+        let way = WAYS[at % WAYS.len()];
+        way.save(db, Act::Delete, row.clone().into_active_model())
+            .await
+            .unwrap();
+    }
+}
+
+async fn all_at_once<E>(db: &DatabaseConnection, rows: &[E::Model])
+where
+    E: Recorded,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: Savable,
+{
+    let db = RecordedConnection::new(db.clone());
+    let steps = [
+        (Act::Insert, "three", 4),
+        (Act::Update, "fourth", 5),
+        (Act::Update, "fourth", 5),
+        (Act::Delete, "", 0),
+    ];
+    for (act, note, expected) in steps {
+        let txn = db.begin().await.unwrap();
+        for row in rows {
+            saved(&txn, act, whole::<_, E::ActiveModel>(noted(row, note)))
+                .await
+                .unwrap();
+        }
+        txn.commit().await.unwrap();
+        if expected > 0 {
+            assert_counts::<E>(
+                db.inner(),
+                rows,
+                expected,
+                &format!("at once, {act:?} {note}"),
+            )
+            .await;
+        }
+    }
+}
+
+async fn assert_tombstones<E: Recorded>(
+    db: &DatabaseConnection,
+    rows: &[E::Model],
+    expected: usize,
+) {
+    for row in rows {
+        let key = key_of(row);
+        let records = records::<E>(db, &key).await;
+        assert_eq!(records.len(), expected, "{key:?}");
+        let event = records.last().unwrap().get(E::Record::EVENT);
+        assert_eq!(event, Event::Deleted.as_str().into(), "{key:?}");
+    }
+}
+
+async fn created_and_live<E>(db: &DatabaseConnection, rows: Vec<E::Model>)
+where
+    E: Recorded,
+    E::Model: IntoActiveModel<E::ActiveModel>,
+    E::ActiveModel: Savable,
+{
+    create::<E>(db).await;
+    live::<E>(db, &rows).await;
+}
+
+/// Rows of the entity in this module, of these keys.
+macro_rules! live {
+    ($test:ident, $name:ident, $keys:expr, |$key:pat_param| {$($field:ident: $value:expr),+}) => {{
+        let rows = $keys.into_iter().map(|$key| $name::Model { $($field: $value,)+ note: String::new() });
+        created_and_live::<$name::Entity>(&$test.connect().await, rows.collect()).await;
+    }};
+}
+
+/// Tables whose text has this collation.
+async fn collate<E: EntityTrait>(db: &DatabaseConnection, collation: &str) {
+    let table = E::default().table_name().to_owned();
+    db.execute_unprepared(&format!(
+        "ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}"
+    ))
+    .await
+    .unwrap();
+}
+
+async fn clear<E: Recorded>(db: &DatabaseConnection) {
+    E::Record::delete_many().exec(db).await.unwrap();
+}
+
+each_database! {
+    async fn integer_keys(test: TestDb) {
+        live!(test, by_int, [1, -1, 0, i32::MAX, i32::MIN], |id| { id: id });
+    }
+
+    async fn long_keys(test: TestDb) {
+        live!(test, by_long, [1, -1, 0, i64::MAX, i64::MIN], |id| { id: id });
+    }
+
+    async fn uuid_keys(test: TestDb) {
+        live!(test, by_uuid, [0, 1, u128::MAX / 3, u128::MAX], |id| { id: Uuid::from_u128(id) });
+    }
+
+    async fn string_keys_with_every_kind_of_character(test: TestDb) {
+        live!(test, by_string, STRINGS, |id| { id: id.to_owned() });
+        live!(test, by_string_with, STRINGS, |id| { id: id.to_owned() });
+    }
+
+    async fn composite_keys_of_integer_and_string(test: TestDb) {
+        let keys = || STRINGS.into_iter().flat_map(|slug| [(1, slug), (2, slug)]);
+        live!(test, by_int_string, keys(), |(tenant, slug)| { tenant: tenant, slug: slug.to_owned() });
+        live!(test, by_int_string_with, keys(), |(tenant, slug)| { tenant: tenant, slug: slug.to_owned() });
+    }
+
+    async fn composite_keys_of_uuid_and_integer(test: TestDb) {
+        live!(test, by_uuid_int, [(1, 1), (1, 2), (u128::MAX, 1), (0, -5)], |(owner, number)| {
+            owner: Uuid::from_u128(owner), number: number
+        });
+    }
+
+    async fn string_keys_of_any_collation(test: TestDb) {
+        if !is(&test, Engine::MariaDb) {
+            return;
+        }
+        let db = test.connect().await;
+        create::<by_string::Entity>(&db).await;
+        create::<by_string_with::Entity>(&db).await;
+        create::<by_int_string_with::Entity>(&db).await;
+        let collations = ["utf8mb4_general_ci", "utf8mb4_bin", "utf8mb4_unicode_ci"];
+        for source in collations {
+            for record in collations {
+                collate::<by_string::Entity>(&db, source).await;
+                collate::<by_string::record::Entity>(&db, record).await;
+                collate::<by_string_with::Entity>(&db, source).await;
+                collate::<by_string_with::record::Entity>(&db, record).await;
+                collate::<by_int_string_with::Entity>(&db, source).await;
+                collate::<by_int_string_with::record::Entity>(&db, record).await;
+                let note = String::new;
+                let rows = STRINGS.map(|id| by_string::Model { id: id.to_owned(), note: note() });
+                live::<by_string::Entity>(&db, &rows).await;
+                let rows = STRINGS.map(|id| by_string_with::Model { id: id.to_owned(), note: note() });
+                live::<by_string_with::Entity>(&db, &rows).await;
+                let rows = STRINGS.map(|slug| by_int_string_with::Model { tenant: 1, slug: slug.to_owned(), note: note() });
+                live::<by_int_string_with::Entity>(&db, &rows).await;
+                clear::<by_string::Entity>(&db).await;
+                clear::<by_string_with::Entity>(&db).await;
+                clear::<by_int_string_with::Entity>(&db).await;
+            }
+        }
+    }
+
+    async fn keys_that_differ_in_case_alone_have_histories_of_their_own(test: TestDb) {
+        let db = test.connect().await;
+        create::<by_string::Entity>(&db).await;
+        create::<by_string_with::Entity>(&db).await;
+        if is(&test, Engine::MariaDb) {
+            collate::<by_string::Entity>(&db, "utf8mb4_bin").await;
+            collate::<by_string::record::Entity>(&db, "utf8mb4_bin").await;
+            collate::<by_string_with::Entity>(&db, "utf8mb4_bin").await;
+            collate::<by_string_with::record::Entity>(&db, "utf8mb4_bin").await;
+        }
+        let ids = ["abc", "ABC", "Abc", "àbc"];
+        let rows = ids.map(|id| by_string::Model { id: id.to_owned(), note: String::new() });
+        live::<by_string::Entity>(&db, &rows).await;
+        let rows = ids.map(|id| by_string_with::Model { id: id.to_owned(), note: String::new() });
+        live::<by_string_with::Entity>(&db, &rows).await;
+    }
+
+    /// MariaDB takes another spelling of a key for the key, where its collation does.
+    async fn a_row_that_is_saved_under_another_spelling_of_its_key_keeps_one_history(test: TestDb) {
+        if !is(&test, Engine::MariaDb) {
+            return;
+        }
+        let db = test.connect().await;
+        create::<by_string_with::Entity>(&db).await;
+        let row = |id: &str, note: &str| by_string_with::Model { id: id.to_owned(), note: note.to_owned() };
+        for (at, way) in WAYS.into_iter().enumerate() {
+            let (lower, upper) = (format!("key{at}"), format!("KEY{at}"));
+            way.save(&db, Act::Insert, whole::<_, by_string_with::ActiveModel>(row(&lower, "one"))).await.unwrap();
+            way.save(&db, Act::Update, whole::<_, by_string_with::ActiveModel>(row(&upper, "second"))).await.unwrap();
+            assert_counts::<by_string_with::Entity>(&db, &[row(&lower, "")], 2, &format!("{way:?}")).await;
+            way.save(&db, Act::Delete, whole::<_, by_string_with::ActiveModel>(row(&upper, ""))).await.unwrap();
+            assert_tombstones::<by_string_with::Entity>(&db, &[row(&lower, "")], 3).await;
+        }
+        let found = by_string_with::record::Entity::find();
+        let found = sea_orm::QueryFilter::filter(found, by_string_with::record::Column::RecordingId.eq("KEY0"));
+        assert_eq!(found.all(&db).await.unwrap().len(), 3);
+    }
+}

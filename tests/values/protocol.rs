@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use sea_orm_record::hooks::{self, Savable};
 use sea_orm_record::{Event, RecordEntity, Recorded, RecordedConnection};
+use sea_orm_record_migration::RecordSchema;
 
 use crate::harness::{Engine, TestDb};
 
@@ -75,17 +76,25 @@ where
     }
 }
 
-/// Makes the tables of an entity and its record. On MySQL, times get their microseconds.
+/// Makes the tables of an entity and its record. On MySQL, times get their microseconds, which
+/// SeaORM would not give them.
 pub(super) async fn create<E: Recorded>(db: &DatabaseConnection) {
     let backend = db.get_database_backend();
     let schema = Schema::new(backend);
     if backend == DbBackend::Postgres {
-        for statement in schema.create_enum_from_entity(E::default()) {
-            db.execute(&statement).await.unwrap();
+        // One for each column, though they may be of one type.
+        let enums = schema.create_enum_from_entity(E::default());
+        let mut enums: Vec<_> = enums
+            .iter()
+            .map(|create| backend.build(create).sql)
+            .collect();
+        enums.dedup();
+        for create in enums {
+            db.execute_unprepared(&create).await.unwrap();
         }
     }
     create_table::<E>(db, &schema).await;
-    create_table::<E::Record>(db, &schema).await;
+    db.create_record_table(E::Record::default()).await.unwrap();
 }
 
 async fn create_table<E: EntityTrait>(db: &DatabaseConnection, schema: &Schema) {
@@ -94,7 +103,6 @@ async fn create_table<E: EntityTrait>(db: &DatabaseConnection, schema: &Schema) 
         .build(&schema.create_table_from_entity(E::default()))
         .sql;
     if backend == DbBackend::MySql {
-        sql = sql.replace("`recorded_at` timestamp ", "`recorded_at` datetime(6) ");
         for ty in ["timestamp", "datetime", "time"] {
             for end in [" ", ",", ")"] {
                 sql = sql.replace(&format!("` {ty}{end}"), &format!("` {ty}(6){end}"));
@@ -120,10 +128,7 @@ where
 }
 
 /// The records of a row, oldest first.
-pub(super) async fn records<E: Recorded>(
-    db: &impl ConnectionTrait,
-    key: &Key,
-) -> Vec<RecordOf<E>> {
+pub(super) async fn records<E: Recorded>(db: &impl ConnectionTrait, key: &Key) -> Vec<RecordOf<E>> {
     let mut select = E::Record::find();
     for ((_, column), value) in E::Record::key().into_iter().zip(key) {
         select = select.filter(column.eq(value.clone()));
@@ -135,7 +140,10 @@ pub(super) async fn records<E: Recorded>(
         .unwrap()
 }
 
-pub(super) async fn stored<E: EntityTrait>(db: &impl ConnectionTrait, key: &Key) -> Option<E::Model> {
+pub(super) async fn stored<E: EntityTrait>(
+    db: &impl ConnectionTrait,
+    key: &Key,
+) -> Option<E::Model> {
     let mut select = E::find();
     for (column, value) in E::PrimaryKey::iter().zip(key) {
         select = select.filter(column.into_column().eq(value.clone()));
@@ -150,7 +158,9 @@ pub(super) async fn count_and_check<E: Recorded>(
     what: &str,
 ) -> usize {
     let records = records::<E>(db, key).await;
-    let latest = records.last().unwrap_or_else(|| panic!("{what}: no record"));
+    let latest = records
+        .last()
+        .unwrap_or_else(|| panic!("{what}: no record"));
     let row = stored::<E>(db, key).await.unwrap();
     for (source, record) in E::Record::columns() {
         let (row, record) = (row.get(source), latest.get(record));

@@ -1,8 +1,8 @@
 //! `#[recorded]`: from the struct of an entity to the module of its record entity.
 //!
 //! `args` (what was asked) and `source` (what is there) meet in `plan`, which with `columns` and
-//! `record_field` finds what is wrong; `emit` only writes. `names` knows how SeaORM names things, `moved` what changes in a type that
-//! moves one module down.
+//! `record_field` finds what is wrong; `emit` only writes. `names` knows how SeaORM names things, `moved` what
+//! changes in a type that moves one module down.
 
 mod args;
 mod columns;
@@ -51,6 +51,10 @@ fn check_place(model: &ItemStruct) -> syn::Result<()> {
     }
     if model.ident != "Model" {
         return Err(syn::Error::new_spanned(&model.ident, WRONG_PLACE));
+    }
+    if !matches!(model.fields, syn::Fields::Named(_)) {
+        let message = "the fields of an entity have names";
+        return Err(syn::Error::new_spanned(&model.fields, message));
     }
     if !model.generics.params.is_empty() {
         let message = "an entity cannot be generic";

@@ -10,7 +10,7 @@ use syn::{
 use super::args::Args;
 use super::columns::{Kept, columns, key};
 use super::record_field::{RecordField, attrs_of, computed, context, standard};
-use super::source::Source;
+use super::source::{Source, ungrouped};
 use super::{Errors, moved};
 
 /// All that there is to write.
@@ -96,7 +96,7 @@ fn table_name(given: Option<LitStr>, source: &Source<'_>) -> syn::Result<LitStr>
 /// Records that are written from now on have no value for a retired column.
 fn check_optional(field: &Field) -> syn::Result<()> {
     // SeaORM, too, goes by how the type is spelt.
-    let optional = match &field.ty {
+    let optional = match ungrouped(&field.ty) {
         Type::Path(ty) => ty
             .path
             .segments

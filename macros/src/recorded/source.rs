@@ -164,10 +164,20 @@ fn kind(field: &Field, metas: &[Meta]) -> Kind {
 
 /// `BelongsTo<…>`, `HasOne<…>` or `HasMany<…>`, by whatever path.
 fn relation_segment(ty: &Type) -> Option<&syn::PathSegment> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(path) = ungrouped(ty) else {
+        return None;
+    };
     let last = path.path.segments.last()?;
     let names = ["BelongsTo", "HasOne", "HasMany"];
     names.iter().any(|name| last.ident == name).then_some(last)
+}
+
+/// The type itself, where a macro of the user's put it in a group that nobody sees.
+pub(super) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        ty => ty,
+    }
 }
 
 fn relation_target(ty: &Type) -> Option<&TypePath> {

@@ -1,0 +1,354 @@
+//! Promise 2, convergent, in short: writers at once, on databases that have them.
+//!
+//! Whoever is told to try again does, as a program would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryOrder,
+    QuerySelect, Set, TransactionTrait,
+};
+use sea_orm_record::{Event, RecordedConnection, RecordedTransaction, is_retryable};
+use tokio::sync::Barrier;
+
+use crate::blog::{self, article, note, topic};
+use crate::harness::each_database;
+use crate::magazine::{self, Magazine, remark, section, story, story_tag, tag};
+
+/// Runs a unit of work until the database lets it through.
+async fn retried<F>(db: &RecordedConnection, work: F)
+where
+    F: AsyncFn(&RecordedTransaction) -> Result<(), DbErr>,
+{
+    for _ in 0..100 {
+        let txn = match db.begin().await {
+            Ok(txn) => txn,
+            Err(error) if is_retryable(&error) => continue,
+            Err(error) => panic!("{error}"),
+        };
+        let outcome = match work(&txn).await {
+            Ok(()) => txn.commit().await,
+            Err(error) => txn.rollback().await.and(Err(error)),
+        };
+        match outcome {
+            Ok(()) => return,
+            Err(error) if is_retryable(&error) => {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("it was never let through");
+}
+
+/// Numbers that look random and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// Fails unless each article's latest record is what it is, and no record repeats the one before.
+async fn assert_articles_are_current(db: &impl ConnectionTrait) {
+    let rows = article::Entity::find()
+        .find_also_related(topic::Entity)
+        .all(db)
+        .await
+        .unwrap();
+    let records = article::record::Entity::find()
+        .order_by_asc(article::record::Column::RecordedAt)
+        .all(db)
+        .await
+        .unwrap();
+    for (article, topic) in rows {
+        let own: Vec<_> = records
+            .iter()
+            .filter(|record| record.recording_id == article.id)
+            .collect();
+        let latest = own
+            .last()
+            .unwrap_or_else(|| panic!("no record of {article:?}"));
+        assert_eq!(
+            latest.headline,
+            format!("{}: {}", topic.unwrap().name, article.title)
+        );
+        assert_ne!(latest.event, Event::Deleted);
+        for pair in own.windows(2) {
+            assert_ne!(pair[0].headline, pair[1].headline, "{own:?}");
+        }
+    }
+}
+
+each_database! {
+    async fn a_rename_beside_an_insert(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_tables(&db).await;
+        let topic = blog::topic(&db, "0").await;
+        let recorded = RecordedConnection::new(db.clone());
+        for round in 1..=15 {
+            let name = round.to_string();
+            let rename = retried(&recorded, async |txn| {
+                topic::ActiveModel { name: Set(name.clone()), ..topic.clone().into_active_model() }.update(txn).await.map(drop)
+            });
+            let insert = retried(&recorded, async |txn| article::draft(topic.id, "a").insert(txn).await.map(drop));
+            tokio::join!(rename, insert);
+            // And in single saves, which begin their own transactions.
+            let rename = async {
+                let am = topic::ActiveModel { name: Set(format!("{name}!")), ..topic.clone().into_active_model() };
+                if let Err(error) = am.update(&db).await { assert!(is_retryable(&error), "{error:?}"); }
+            };
+            let insert = async {
+                if let Err(error) = article::draft(topic.id, "b").insert(&db).await { assert!(is_retryable(&error), "{error:?}"); }
+            };
+            tokio::join!(rename, insert);
+        }
+        assert_articles_are_current(&db).await;
+    }
+
+    async fn two_updates_of_one_row(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "0").await;
+        let recorded = RecordedConnection::new(db.clone());
+        let writer = |name: &'static str| {
+            let (note, recorded) = (note.clone(), recorded.clone());
+            async move {
+                for round in 0..30 {
+                    retried(&recorded, async |txn| {
+                        note::ActiveModel { text: Set(format!("{name}{}", round % 3)), ..note.clone().into_active_model() }.update(txn).await.map(drop)
+                    }).await;
+                }
+            }
+        };
+        join_all(["a", "b", "c"].map(writer)).await;
+        let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+        let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap();
+        assert_eq!(records.last().unwrap().text, note.text);
+        for pair in records.windows(2) { assert_ne!(pair[0].text, pair[1].text); }
+    }
+
+    /// Two commits each, and yet no record twice.
+    async fn two_updates_of_one_row_through_the_trait_on_a_pool(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        let note = blog::note(&db, "0").await;
+        let article = blog::article(&db, &blog::topic(&db, "t").await, "0").await;
+        let writer = |name: &'static str| {
+            let (note, article, db) = (note.clone(), article.clone(), db.clone());
+            async move {
+                for round in 0..30 {
+                    let text = format!("{name}{}", round % 3);
+                    let am = note::ActiveModel { text: Set(text.clone()), ..note.clone().into_active_model() };
+                    if let Err(error) = ActiveModelTrait::update(am, &db).await { assert!(is_retryable(&error), "{error:?}"); }
+                    let am = article::ActiveModel { title: Set(text), ..article.clone().into_active_model() };
+                    if let Err(error) = ActiveModelTrait::update(am, &db).await { assert!(is_retryable(&error), "{error:?}"); }
+                }
+            }
+        };
+        join_all(["a", "b", "c"].map(writer)).await;
+        let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+        let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap();
+        assert_eq!(records.last().unwrap().text, note.text);
+        for pair in records.windows(2) { assert_ne!(pair[0].text, pair[1].text); }
+        assert_articles_are_current(&db).await;
+    }
+
+    async fn a_rename_beside_an_edit(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_tables(&db).await;
+        let topics = [blog::topic(&db, "0").await, blog::topic(&db, "1").await];
+        let article = blog::article(&db, &topics[0], "0").await;
+        let recorded = RecordedConnection::new(db.clone());
+        for round in 1..=15_usize {
+            let barrier = Arc::new(Barrier::new(2));
+            let rename = retried(&recorded, async |txn| {
+                topic::ActiveModel { name: Set(format!("t{round}")), ..topics[round % 2].clone().into_active_model() }.update(txn).await.map(drop)
+            });
+            // An edit, and every other time a move as well.
+            let edit = retried(&recorded, async |txn| {
+                let topic = topics[round / 2 % 2].id;
+                article::ActiveModel { title: Set(round.to_string()), topic_id: Set(topic), ..article.clone().into_active_model() }.update(txn).await.map(drop)
+            });
+            tokio::join!(
+                async { barrier.wait().await; rename.await },
+                async { barrier.wait().await; edit.await },
+            );
+            assert_articles_are_current(&db).await;
+        }
+    }
+
+    async fn four_writers_of_everything(test: TestDb) {
+        let db = test.connect().await;
+        let magazine = Magazine::new(&db).await;
+        for at in 0..6 {
+            magazine::story(&db, &format!("story {at}"), magazine.sections[at % 2].id, None).await;
+        }
+        let recorded = RecordedConnection::new(db.clone());
+        let writers = [1, 2, 3, 4].map(|seed| {
+            let (magazine, recorded) = (magazine.clone(), recorded.clone());
+            async move {
+                let mut dice = Dice(seed);
+                for step in 0..50 {
+                    let rolls = [0; 4].map(|_: u64| dice.roll(12));
+                    let name = format!("{seed}.{step}");
+                    retried(&recorded, async |txn| one_step(&magazine, rolls, &name, txn).await).await;
+                }
+            }
+        });
+        join_all(writers).await;
+        magazine::assert_current(&db).await;
+    }
+}
+
+async fn one_step(
+    m: &Magazine,
+    [what, a, b, c]: [u64; 4],
+    name: &str,
+    db: &RecordedTransaction,
+) -> Result<(), DbErr> {
+    let stories = story::Entity::find()
+        .order_by_asc(story::Column::Id)
+        .limit(20)
+        .all(db)
+        .await?;
+    let Some(story) = stories.get(a as usize % stories.len().max(1)) else {
+        return Ok(());
+    };
+    let at = b as usize % 2;
+    let other = c as usize % 2;
+    let name = Set(name.to_owned());
+    match what {
+        0 => {
+            let am = section::ActiveModel {
+                name,
+                ..m.sections[at].clone().into_active_model()
+            };
+            am.update(db).await?;
+        }
+        1 => {
+            let desk_id = Set(Some(m.desks[other].id));
+            let am = section::ActiveModel {
+                desk_id,
+                ..m.sections[at].clone().into_active_model()
+            };
+            am.update(db).await?;
+        }
+        2 => {
+            let am = magazine::editor::ActiveModel {
+                name,
+                ..m.editors[at].clone().into_active_model()
+            };
+            am.update(db).await?;
+        }
+        3 => {
+            let am = story::ActiveModel {
+                title: name,
+                ..story.clone().into_active_model()
+            };
+            ignore_gone(am.update(db).await)?;
+        }
+        4 => {
+            let section_id = Set(m.sections[at].id);
+            let editor_id = Set(Some(m.editors[other].id).filter(|_| c > 3));
+            let am = story::ActiveModel {
+                section_id,
+                editor_id,
+                ..story.clone().into_active_model()
+            };
+            ignore_gone(am.update(db).await)?;
+        }
+        5 => {
+            let (section_id, title) = (Set(m.sections[at].id), name);
+            story::ActiveModel {
+                section_id,
+                title,
+                ..Default::default()
+            }
+            .insert(db)
+            .await?;
+        }
+        6 if stories.len() > 4 => {
+            story.clone().delete(db).await?;
+        }
+        7 | 8 => {
+            let Some(story) = locked(story.id, db).await? else {
+                return Ok(());
+            };
+            let am = remark::ActiveModel {
+                text: name,
+                story_id: Set(story.id),
+                ..Default::default()
+            };
+            am.insert(db).await?;
+        }
+        9 => {
+            // From one to another, or gone.
+            let Some(story) = locked(story.id, db).await? else {
+                return Ok(());
+            };
+            let remarks = remark::Entity::find()
+                .order_by_asc(remark::Column::Id)
+                .all(db)
+                .await?;
+            let Some(remark) = remarks.get(b as usize) else {
+                return Ok(());
+            };
+            match c % 2 {
+                0 => drop(remark.clone().delete(db).await?),
+                _ => {
+                    let am = remark::ActiveModel {
+                        story_id: Set(story.id),
+                        ..remark.clone().into_active_model()
+                    };
+                    ignore_gone(am.update(db).await)?;
+                }
+            }
+        }
+        10 => {
+            let am = tag::ActiveModel {
+                name,
+                ..m.tags[at].clone().into_active_model()
+            };
+            am.update(db).await?;
+        }
+        _ => {
+            let Some(story) = locked(story.id, db).await? else {
+                return Ok(());
+            };
+            let key = (story.id, m.tags[at].id);
+            match story_tag::Entity::find_by_id(key).one(db).await? {
+                Some(link) => drop(link.delete(db).await?),
+                None => {
+                    let am = story_tag::ActiveModel {
+                        story_id: Set(key.0),
+                        tag_id: Set(key.1),
+                    };
+                    am.insert(db).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The row, which stays until the end of the transaction.
+async fn locked(id: i32, db: &RecordedTransaction) -> Result<Option<story::Model>, DbErr> {
+    story::Entity::find_by_id(id).lock_exclusive().one(db).await
+}
+
+/// Another writer may have deleted the row meanwhile.
+fn ignore_gone<T>(updated: Result<T, DbErr>) -> Result<(), DbErr> {
+    match updated {
+        Ok(_) | Err(DbErr::RecordNotUpdated | DbErr::RecordNotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,272 @@
+//! Code that is generic over `C: ConnectionTrait`, and calls SeaORM's traits as it finds them.
+
+use async_trait::async_trait;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
+    DbBackend, DbErr, EntityTrait, ExecResult, IntoActiveModel, ModelTrait, QueryOrder,
+    QueryResult, Set, Statement, TransactionTrait,
+};
+use sea_orm_record::{Event, RecordedConnection};
+
+use crate::blog::{self, article, note, topic};
+use crate::harness::each_database;
+
+/// A wrapper of the user's own, for example one that logs.
+struct Wrapper<'w>(&'w DatabaseTransaction);
+
+#[async_trait]
+impl ConnectionTrait for Wrapper<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute_raw(stmt).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(stmt).await
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(stmt).await
+    }
+}
+
+/// A repository, as one finds them: it knows nothing of recording.
+async fn by_traits<C: ConnectionTrait>(db: &C) -> Result<(), DbErr> {
+    let topic = topic::ActiveModel {
+        name: Set("t".to_owned()),
+        ..Default::default()
+    };
+    let topic = ActiveModelTrait::insert(topic, db).await?;
+    let article = ActiveModelTrait::insert(article::draft(topic.id, "a"), db).await?;
+    let named = article::ActiveModel {
+        title: Set("b".to_owned()),
+        ..article.into_active_model()
+    };
+    let article = ActiveModelTrait::save(named, db).await?;
+    let renamed = topic::ActiveModel {
+        name: Set("u".to_owned()),
+        ..topic.clone().into_active_model()
+    };
+    ActiveModelTrait::update(renamed, db).await?;
+    let article = sea_orm::TryIntoModel::try_into_model(article)?;
+    ModelTrait::delete(article, db).await?;
+    ModelTrait::delete(topic, db).await?;
+    let note = ActiveModelTrait::insert(note::draft("a"), db).await?;
+    let set = note::ActiveModel {
+        text: Set("b".to_owned()),
+        ..note.clone().into_active_model()
+    };
+    ActiveModelTrait::update(set, db).await?;
+    ActiveModelTrait::delete(note.into_active_model(), db).await?;
+    Ok(())
+}
+
+/// The same with the methods that come with hooks, which the compiler prefers where it can.
+async fn by_methods<C: ConnectionTrait>(db: &C) -> Result<(), DbErr> {
+    let topic = topic::ActiveModel {
+        name: Set("t".to_owned()),
+        ..Default::default()
+    };
+    let topic = topic.insert(db).await?;
+    let article = article::draft(topic.id, "a").insert(db).await?;
+    let named = article::ActiveModel {
+        title: Set("b".to_owned()),
+        ..article.into_active_model()
+    };
+    let article = named.save(db).await?;
+    let renamed = topic::ActiveModel {
+        name: Set("u".to_owned()),
+        ..topic.clone().into_active_model()
+    };
+    renamed.update(db).await?;
+    let article = sea_orm::TryIntoModel::try_into_model(article)?;
+    article.delete(db).await?;
+    topic.delete(db).await?;
+    let note = note::draft("a").insert(db).await?;
+    let set = note::ActiveModel {
+        text: Set("b".to_owned()),
+        ..note.clone().into_active_model()
+    };
+    set.update_without_returning(db).await?;
+    note.into_active_model().delete(db).await?;
+    Ok(())
+}
+
+/// Generic over the active model as well: only the traits are in sight.
+async fn rename<A, C>(row: A, column: <A::Entity as EntityTrait>::Column, name: &str, db: &C)
+where
+    A: ActiveModelTrait + sea_orm::ActiveModelBehavior + Send,
+    <A::Entity as EntityTrait>::Model: IntoActiveModel<A>,
+    C: ConnectionTrait,
+{
+    let mut row = row;
+    row.set(column, name.into());
+    row.update(db).await.unwrap();
+}
+
+/// What has been recorded of articles and notes since it was last asked, and forgets it.
+async fn take(db: &DatabaseConnection) -> (Vec<(Event, String)>, Vec<(Event, String)>) {
+    let articles =
+        article::record::Entity::find().order_by_asc(article::record::Column::RecordedAt);
+    let articles = articles.all(db).await.unwrap();
+    let notes = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt);
+    let notes = notes.all(db).await.unwrap();
+    article::record::Entity::delete_many()
+        .exec(db)
+        .await
+        .unwrap();
+    note::record::Entity::delete_many().exec(db).await.unwrap();
+    (
+        articles
+            .into_iter()
+            .map(|record| (record.event, record.headline))
+            .collect(),
+        notes
+            .into_iter()
+            .map(|record| (record.event, record.text))
+            .collect(),
+    )
+}
+
+fn each_step() -> (Vec<(Event, String)>, Vec<(Event, String)>) {
+    let articles = [
+        (Event::Created, "t: a"),
+        (Event::Updated, "t: b"),
+        (Event::Related, "u: b"),
+        (Event::Deleted, "u: b"),
+    ];
+    let notes = [
+        (Event::Created, "a"),
+        (Event::Updated, "b"),
+        (Event::Deleted, "b"),
+    ];
+    let owned = |(event, text): (Event, &str)| (event, text.to_owned());
+    (articles.map(owned).to_vec(), notes.map(owned).to_vec())
+}
+
+/// Both functions with every kind of connection.
+macro_rules! both {
+    (|$work:ident| $body:expr) => {{
+        {
+            use by_traits as $work;
+            $body
+        }
+        {
+            use by_methods as $work;
+            $body
+        }
+    }};
+}
+
+each_database! {
+    async fn a_pool_records_each_save(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        both!(|work| {
+            work(&db).await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+        });
+    }
+
+    async fn a_recording_connection_records_each_save(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        both!(|work| {
+            work(&recorded).await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+        });
+    }
+
+    async fn a_plain_transaction_records_each_save(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        both!(|work| {
+            let txn = db.begin().await.unwrap();
+            work(&txn).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+            let txn = db.begin().await.unwrap();
+            work(&txn).await.unwrap();
+            txn.rollback().await.unwrap();
+            assert_eq!(take(&db).await, (vec![], vec![]));
+        });
+    }
+
+    async fn an_executor_is_what_it_stands_for(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        both!(|work| {
+            work(&DatabaseExecutor::from(&db)).await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+            let txn = db.begin().await.unwrap();
+            work(&DatabaseExecutor::from(&txn)).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+            let txn = DatabaseExecutor::OwnedTransaction(db.begin().await.unwrap());
+            work(&txn).await.unwrap();
+            drop(txn);
+            assert_eq!(take(&db).await, (vec![], vec![]));
+        });
+    }
+
+    async fn a_wrapper_of_the_users_is_taken_for_a_transaction(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        both!(|work| {
+            let txn = db.begin().await.unwrap();
+            work(&Wrapper(&txn)).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+        });
+    }
+
+    async fn a_recorded_transaction_records_what_is_left(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        both!(|work| {
+            let txn = recorded.begin().await.unwrap();
+            work(&txn).await.unwrap();
+            txn.commit().await.unwrap();
+            assert_eq!(take(&db).await, (vec![], vec![]));
+        });
+    }
+
+    async fn code_that_is_generic_over_the_entity_records_as_well(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        let note = blog::note(&db, "0").await;
+        let topic = blog::topic(&db, "t").await;
+        blog::article(&db, &topic, "a").await;
+        take(&db).await;
+        rename(note.clone().into_active_model(), note::Column::Text, "1", &db).await;
+        rename(topic.clone().into_active_model(), topic::Column::Name, "u", &db).await;
+        let txn = db.begin().await.unwrap();
+        rename(note.clone().into_active_model(), note::Column::Text, "2", &txn).await;
+        rename(topic.clone().into_active_model(), topic::Column::Name, "v", &txn).await;
+        txn.commit().await.unwrap();
+        let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+        rename(note.into_active_model(), note::Column::Text, "3", &txn).await;
+        rename(topic.into_active_model(), topic::Column::Name, "w", &txn).await;
+        txn.commit().await.unwrap();
+        let (articles, notes) = take(&db).await;
+        // The first finds no record, for they were taken; and so does the rename.
+        assert_eq!(articles, ["u: a", "v: a", "w: a"].map(|text| (Event::Related, text.to_owned())));
+        assert_eq!(notes, ["1", "2", "3"].map(|text| (Event::Updated, text.to_owned())));
+    }
+}

@@ -1,5 +1,0 @@
-mod harness;
-
-mod blog;
-mod magazine;
-mod promise_1_atomic;

@@ -1,0 +1,7 @@
+mod harness;
+
+mod blog;
+mod reading;
+mod resample;
+mod scratch;
+mod windows;

@@ -1,0 +1,138 @@
+//! The compact format.
+
+/// `rename_all`, serde, a visibility of its own, columns and key renamed.
+pub mod plain {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[recorded(columns(all, eventKind as kind), derives(Serialize, Deserialize))]
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, DeriveEntityModel)]
+    #[serde(rename_all = "camelCase")]
+    #[sea_orm(table_name = "ui_plain", rename_all = "PascalCase")]
+    pub(crate) struct Model {
+        #[sea_orm(primary_key, column_type = "Uuid")]
+        pub(crate) unit_id: Uuid,
+        #[serde(skip_serializing)]
+        pub(crate) word_count: i32,
+        pub(crate) eventKind: i32,
+        #[sea_orm(
+            column_name = "own",
+            column_type = "Decimal(Some((10, 2)))",
+            unique,
+            default_value = 0
+        )]
+        pub(crate) own_name: Decimal,
+        pub(crate) data: Json,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub(crate) enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::new()
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A composite key; properties alone.
+pub mod composite {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::prelude::*;
+
+    #[recorded(properties(n: i64))]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ui_composite", rename_all = "SCREAMING_SNAKE_CASE")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant_id: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key2: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new().properties(|_| record::Properties { n: 1 })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// All private.
+mod private {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::prelude::*;
+
+    #[recorded(columns(all))]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ui_private")]
+    struct Model {
+        #[sea_orm(primary_key)]
+        id: i32,
+        foo_2: i32,
+        x: Option<Vec<u8>>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::new()
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Types that a macro of the user's wrote.
+mod generated {
+    macro_rules! entity {
+        ($key:ty, $column:ty, $retired:ty) => {
+            use sea_orm::entity::prelude::*;
+            use sea_orm_record::prelude::*;
+
+            #[recorded(columns(value), properties(copy: $column), retired(old: $retired))]
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = "ui_generated")]
+            pub struct Model {
+                #[sea_orm(primary_key)]
+                pub id: $key,
+                pub value: $column,
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl Recorded for Entity {
+                type Record = record::Entity;
+
+                fn recorder() -> Recorder<Self> {
+                    Recorder::<Self>::new().properties(|row| record::Properties {
+                        copy: row.value.clone(),
+                    })
+                }
+            }
+
+            #[record_hooks]
+            impl ActiveModelBehavior for ActiveModel {}
+        };
+    }
+    entity!(i64, Option<String>, Option<i32>);
+}
