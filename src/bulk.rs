@@ -48,16 +48,26 @@ where
 {
     let rows: Vec<A> = rows.into_iter().collect();
     let keys = run::<A::Entity, C, _>(db, InsertMany(rows)).await?;
-    keys.into_iter().map(typed_key::<A>).collect()
+    Ok(keys.into_iter().map(typed_key::<A>).collect())
 }
 
 /// The type of an active model's primary key.
 pub type KeyOf<A> =
     <<<A as ActiveModelTrait>::Entity as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
 
-fn typed_key<A: ActiveModelTrait>(key: Key) -> Result<KeyOf<A>, DbErr> {
+fn typed_key<A: ActiveModelTrait>(key: Key) -> KeyOf<A> {
     use sea_orm::sea_query::{FromValueTuple, ValueTuple};
-    Ok(KeyOf::<A>::from_value_tuple(ValueTuple::Many(key)))
+    let mut values = key.into_iter();
+    KeyOf::<A>::from_value_tuple(
+        match (values.next(), values.next(), values.next(), values.len()) {
+            (Some(a), None, ..) => ValueTuple::One(a),
+            (Some(a), Some(b), None, _) => ValueTuple::Two(a, b),
+            (Some(a), Some(b), Some(c), 0) => ValueTuple::Three(a, b, c),
+            (a, b, c, _) => {
+                ValueTuple::Many([a, b, c].into_iter().flatten().chain(values).collect())
+            }
+        },
+    )
 }
 
 struct InsertMany<A>(Vec<A>);

@@ -4,9 +4,7 @@
 //! MySQL 8 and SQLite 3.
 
 use chrono::{DateTime, Timelike, Utc};
-use sea_orm::sea_query::{
-    ArrayType, ColumnType, Expr, ExprTrait, LockType, Query, SelectStatement, UnionType, ValueTuple,
-};
+use sea_orm::sea_query::{ArrayType, ColumnType, Expr, ExprTrait, LockType, ValueTuple};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -181,6 +179,14 @@ impl Dialect {
             (DbBackend::Postgres, ColumnType::Json) => {
                 ("CAST(", " IS NOT DISTINCT FROM ", " AS jsonb)")
             }
+            // Beside `text`, which is what is bound, a padded value loses its padding.
+            (DbBackend::Postgres, ColumnType::Char(_)) => {
+                ("CAST(", " IS NOT DISTINCT FROM ", " AS bpchar)")
+            }
+            // `varchar[]` has no equality with `text[]`, which is what is bound.
+            (DbBackend::Postgres, ColumnType::Array(of)) if is_text(of) => {
+                ("CAST(", " IS NOT DISTINCT FROM ", " AS text[])")
+            }
             (DbBackend::Postgres, _) => ("", " IS NOT DISTINCT FROM ", ""),
             // By value: MySQL's JSON_EXTRACT gives its normal form, and MariaDB, whose JSON is
             // text, runs what stands in its own comments.
@@ -261,25 +267,6 @@ impl Dialect {
             });
         });
         sql.push(if selects { ") v" } else { ")) v" });
-    }
-
-    /// The same for sea-query: adds such rows to a statement's FROM, as `v`.
-    pub(crate) fn add_rows(self, statement: &mut SelectStatement, rows: Vec<Vec<Value>>) {
-        if self.0 != DbBackend::MySql {
-            statement.from_values(rows.into_iter().map(ValueTuple::Many), "v");
-            return;
-        }
-        let selects = rows.into_iter().map(|row| {
-            let mut select = Query::select();
-            for (index, value) in row.into_iter().enumerate() {
-                select.expr_as(Expr::val(value), format!("column{}", index + 1));
-            }
-            select
-        });
-        let union = selects.reduce(|mut first, next| first.union(UnionType::All, next).take());
-        if let Some(union) = union {
-            statement.from_subquery(union, "v");
-        }
     }
 
     /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.

@@ -136,7 +136,16 @@ impl Buffer {
         let listeners = listeners.chain(self.models.iter().map(|(listener, _)| listener));
         // A listener's dependents may have dependents of their own: whatever is pending, flush.
         let mut plans = plans.chain(listeners.map(|listener| &listener.dependent));
-        plans.any(|plan| sql.contains(&plan.shape().record.name))
+        plans.any(|plan| names(sql, &plan.shape().record.name))
+    }
+}
+
+/// Whether a statement names a table. Quotes within the name are doubled there.
+fn names(sql: &str, table: &str) -> bool {
+    let quotes = ['"', '`'];
+    match table.contains(quotes) {
+        true => sql.replace(quotes, "").contains(&table.replace(quotes, "")),
+        false => sql.contains(table),
     }
 }
 

@@ -270,9 +270,7 @@ where
     }
     match target {
         Target::Unit(_, unit) => {
-            let mut notes = Buffer::default();
-            note_save(node, &model, insert, unit.immediate, &mut notes);
-            unit.buffer().merge(notes);
+            note_save(node, &model, insert, unit.immediate, &mut unit.buffer());
         }
         _ => {
             let mut notes = Buffer::default();

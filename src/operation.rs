@@ -86,10 +86,11 @@ where
 
 /// A save can fail after the row was written: a closure fails, or the database refuses the record.
 /// Within a transaction of the user's that must leave what was there before, so such saves get a
-/// savepoint, which costs two more round trips. Where a statement that fails aborts the whole
-/// transaction, and no closure can fail, none is needed.
+/// savepoint, which costs two more round trips. Columns alone are refused where the record table is
+/// missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the first save in
+/// the process finds out, within its savepoint.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
-    node.computes() || dialect.survives_errors()
+    node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
 }
 
 async fn in_transaction<T, O>(
@@ -127,10 +128,13 @@ async fn in_unit<O: Operation>(
         conn,
         unit: Unit::immediate(context),
     };
-    let output = operation.run(&gathering).await?;
+    let result = operation.run(&gathering).await;
     let Gathering { unit, .. } = gathering;
-    flush(conn, &unit.context, unit.take(), true).await?;
-    Ok(output)
+    // Also where it failed: in a transaction of the user's, what a hook refused after it was
+    // written may be committed all the same.
+    let flushed = flush(conn, &unit.context, unit.take(), true).await;
+    let output = result?;
+    flushed.map(|()| output)
 }
 
 /// Records what was noted.

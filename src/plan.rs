@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::sea_query::{ColumnType, Expr, ForeignKeyAction, Query};
@@ -30,6 +31,8 @@ pub(crate) struct Shape {
     /// In the order of [`ContextColumns`](crate::ContextColumns).
     pub(crate) context: [Option<Column>; 4],
     texts: RwLock<HashMap<TextKey, Arc<str>>>,
+    /// Whether the record table has taken a record in this process, by [`Dialect::index`].
+    proven: [AtomicBool; 3],
     /// Whether records go with their row, by a foreign key (`#[recorded(cascade)]`).
     pub(crate) cascades: bool,
 }
@@ -110,6 +113,7 @@ impl Shape {
                 .all()
                 .map(|column| column.map(|column| Column::new(column.as_str(), column))),
             texts: RwLock::default(),
+            proven: Default::default(),
             cascades: cascades::<E>(),
             entity,
         };
@@ -184,6 +188,15 @@ impl Shape {
             return Err(RecordError::plan(&self.entity, problem));
         }
         Ok(())
+    }
+
+    /// Whether the record table took the last record that was written to it.
+    pub(crate) fn is_proven(&self, dialect: Dialect) -> bool {
+        self.proven[dialect.index()].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn prove(&self, dialect: Dialect, took: bool) {
+        self.proven[dialect.index()].store(took, Ordering::Relaxed);
     }
 
     fn filled(&self) -> impl Iterator<Item = &str> {

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{ActiveModelTrait, EntityTrait, RelationDef};
 
+use crate::dialect::Dialect;
 use crate::listen::{Guard, Listener, Path, mark_cycles};
 use crate::recorded::table_name;
 use crate::recorder::{Watch, all_relations};
@@ -82,6 +83,11 @@ impl Node {
     /// usable; such a save wants a savepoint.
     pub(crate) fn computes(&self) -> bool {
         self.plans().any(|plan| !plan.shape().properties.is_empty())
+    }
+
+    /// Whether the record tables that a save may write to have taken records in this process.
+    pub(crate) fn is_proven(&self, dialect: Dialect) -> bool {
+        self.plans().all(|plan| plan.shape().is_proven(dialect))
     }
 
     /// The columns that tie its rows to others.

@@ -144,6 +144,7 @@ impl<'w> Writer<'w> {
                 .collect();
             let statement = self.statement(self.insert_text(from, which, rows.len()), values);
             let result: Result<ExecResult, _> = self.conn.execute(&statement).await;
+            self.shape.prove(self.dialect, result.is_ok());
             written += result
                 .map_err(|error| self.failed("writing", error))?
                 .rows_affected();

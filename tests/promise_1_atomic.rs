@@ -60,6 +60,47 @@ mod fragile {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Columns alone; no other test writes to it.
+mod brittle {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    #[recorded(columns(text))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "brittle")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub text: String,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::new()
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    /// A row to be inserted.
+    pub fn draft(text: &str) -> ActiveModel {
+        ActiveModel {
+            text: sea_orm::Set(text.to_owned()),
+            ..Default::default()
+        }
+    }
+}
+
+async fn create_brittle(db: &DatabaseConnection) -> brittle::Model {
+    create_table(db, brittle::Entity).await;
+    create_table(db, brittle::record::Entity).await;
+    brittle::draft("kept").insert(db).await.unwrap()
+}
+
 async fn create_fragile(db: &DatabaseConnection) -> fragile::Model {
     blog::create_notes(db).await;
     create_table(db, fragile::Entity).await;
@@ -368,17 +409,28 @@ each_database! {
     /// Of an entity without properties only the database can refuse a record.
     async fn a_row_without_its_record_is_not_committed_either_where_columns_alone_are_recorded(test: TestDb) {
         let db = test.connect().await;
-        create_fragile(&db).await;
-        let kept = blog::note(&db, "kept").await;
-        db.execute_unprepared("ALTER TABLE note_record RENAME TO note_away").await.unwrap();
-        let error = note::draft("new").insert(&db).await.unwrap_err();
+        let kept = create_brittle(&db).await;
+        db.execute_unprepared("ALTER TABLE brittle_record RENAME TO brittle_away").await.unwrap();
+        let error = brittle::draft("new").insert(&db).await.unwrap_err();
         assert!(RecordError::of(&error).unwrap().is_missing_table());
-        assert_eq!(note::Entity::find().all(&db).await.unwrap(), [kept.clone()]);
+        assert_eq!(brittle::Entity::find().all(&db).await.unwrap(), [kept.clone()]);
 
         let txn = db.begin().await.unwrap();
-        note::draft("new").insert(&txn).await.unwrap_err();
+        brittle::draft("new").insert(&txn).await.unwrap_err();
         txn.commit().await.unwrap();
-        assert_eq!(note::Entity::find().all(&db).await.unwrap(), [kept]);
+        assert_eq!(brittle::Entity::find().all(&db).await.unwrap(), [kept]);
+    }
+
+    /// Where the last record was taken, a save of columns alone gets no savepoint.
+    #[ignore = "a user who commits after the error keeps the row without its record: `wants_savepoint`"]
+    async fn a_row_is_not_committed_without_its_record_where_the_last_record_was_taken(test: TestDb) {
+        let db = test.connect().await;
+        let kept = create_brittle(&db).await;
+        db.execute_unprepared("ALTER TABLE brittle_record RENAME TO brittle_away").await.unwrap();
+        let txn = db.begin().await.unwrap();
+        brittle::draft("new").insert(&txn).await.unwrap_err();
+        txn.commit().await.unwrap();
+        assert_eq!(brittle::Entity::find().all(&db).await.unwrap(), [kept]);
     }
 }
 

@@ -441,7 +441,7 @@ each_database! {
         assert_eq!(check(&db, of(1), "1s", Tz::UTC).await, 4_200);
         assert_eq!(check(&db, article::Entity::records(), "1s", Tz::UTC).await, 8_400);
         // To the bucket.
-        for buckets in [4_095, 4_096, 4_097] {
+        for buckets in [4_096, 4_097] {
             let until = at("2024-03-01T00:00:00Z") + TimeDelta::seconds(buckets);
             assert_eq!(check(&db, of(1).until(until), "1s", Tz::UTC).await, buckets as usize);
         }
@@ -455,11 +455,10 @@ each_database! {
         let all: Vec<_> = seconds.collect();
         insert_records(&db, &records(1, all.iter().copied())).await;
         insert_records(&db, &records(2, all.iter().copied().step_by(2))).await;
-        for n in [8_190, 8_191, 8_192, 8_193, 8_194, 8_195] {
+        for n in [8_192, 8_193, 8_194] {
             assert_eq!(check(&db, of(1).until(all[n]), "1s", Tz::UTC).await, n.div_ceil(2));
         }
-        for n in [5_459, 5_460, 5_461, 5_462] {
-            check(&db, article::Entity::records().until(all[n]), "1s", Tz::UTC).await;
+        for n in [5_460, 5_461, 5_462] {
             check(&db, article::Entity::records().until(all[n]), "250ms", Tz::UTC).await;
         }
         check(&db, of(1), "250ms", Tz::UTC).await;
@@ -484,6 +483,19 @@ each_database! {
         let day = at("2016-05-05T00:00:00Z");
         assert_eq!(check(&db, of(1).since(day).until(day + TimeDelta::days(1)), "1D", Tz::UTC).await, 1);
         assert_eq!(check(&db, of(2).until(day + TimeDelta::days(1)), "1D", Tz::UTC).await, 13);
+        Ok(())
+    }
+
+    async fn filters_may_bind_as_many_values_as_a_statement_takes(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        for id in 1..=2 {
+            insert_records(&db, &records(id, steps("2024-03-01T00:00:00Z", TimeDelta::minutes(5), 3_000))).await;
+        }
+        // Beyond 16,000 MariaDB's optimizer gives up, and with MIN and MAX forgets the rest (10.11).
+        let among = |ids: std::ops::Range<i32>| Records::find().filter(Column::RecordingId.is_in(ids));
+        assert_eq!(check(&db, among(2..1_002), "1h", Tz::UTC).await, 250);
+        assert_eq!(check(&db, among(1..1_001), "1h", Tz::UTC).await, 500);
+        assert_eq!(check(&db, among(1..10_001), "1D", Tz::UTC).await, 22);
         Ok(())
     }
 

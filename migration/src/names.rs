@@ -6,6 +6,8 @@ const MAX_BYTES: usize = 63;
 
 /// The name itself, or as much of it as leaves room for a checksum of the whole.
 pub(crate) fn short(name: String) -> String {
+    // SeaQuery does not escape quotes in these names.
+    let name = name.replace(['"', '`'], "");
     if name.len() <= MAX_BYTES {
         return name;
     }

@@ -18,6 +18,7 @@ use sea_orm::{
 };
 
 use super::{own, table_of, time, unordered};
+use crate::dialect::Dialect;
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
@@ -258,7 +259,7 @@ impl<R: RecordEntity> Resample<R> {
         edges: &[DateTime<Utc>],
     ) -> Result<Vec<R::Model>, DbErr> {
         let mut times: Vec<Value> = Vec::new();
-        for edges in pieces(edges) {
+        for edges in pieces(edges, self.union(db)) {
             let picks = self.of_each(edges, &[]);
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
                 let picked: Option<DateTime<Utc>> = row.try_get("", PICKED)?;
@@ -283,7 +284,7 @@ impl<R: RecordEntity> Resample<R> {
     ) -> Result<Vec<R::Model>, DbErr> {
         let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
         let mut found = Vec::new();
-        for edges in pieces(edges) {
+        for edges in pieces(edges, self.union(db)) {
             let (Some(from), Some(until)) = (edges.first(), edges.last()) else {
                 continue;
             };
@@ -299,6 +300,14 @@ impl<R: RecordEntity> Resample<R> {
             found.extend(self.read(db, picked).await?);
         }
         Ok(found)
+    }
+
+    /// How many buckets' picks are one statement: each repeats what the user's filters bind.
+    fn union<C: ConnectionTrait>(&self, db: &C) -> usize {
+        let statement = QueryTrait::build(&self.select, db.get_database_backend());
+        let bound = statement.values.map_or(0, |values| values.0.len()) + 2;
+        let most = Dialect::of(db).max_parameters().saturating_sub(bound);
+        (most / bound).clamp(1, UNION)
     }
 
     /// The time to pick of each bucket, in one statement, grouped by keys.
@@ -323,11 +332,11 @@ impl<R: RecordEntity> Resample<R> {
     }
 }
 
-/// The edges of at most [`UNION`] buckets at a time.
-fn pieces(edges: &[DateTime<Utc>]) -> impl Iterator<Item = &[DateTime<Utc>]> {
+/// The edges of so and so many buckets at a time.
+fn pieces(edges: &[DateTime<Utc>], most: usize) -> impl Iterator<Item = &[DateTime<Utc>]> {
     let buckets = edges.len().saturating_sub(1);
-    let from = (0..buckets).step_by(UNION);
-    from.map(move |from| &edges[from..=buckets.min(from + UNION)])
+    let from = (0..buckets).step_by(most);
+    from.map(move |from| &edges[from..=buckets.min(from + most)])
 }
 
 fn after_all() -> DateTime<Utc> {

@@ -9,7 +9,7 @@ use sea_orm_record::{Event, Recorded, RecordedConnection};
 use sea_orm_record_migration::RecordSchema;
 
 use super::accepted::{by_hand, generic, hooks as accepted};
-use crate::harness::{TestDb, each_database};
+use crate::harness::each_database;
 
 pub(super) mod guarded {
     use sea_orm::entity::prelude::*;

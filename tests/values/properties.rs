@@ -1,7 +1,7 @@
 //! Every type as a property; values that a database would alter are refused.
 
 use sea_orm::prelude::{DateTime, DateTimeUtc};
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, Set};
+use sea_orm::{DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, Set};
 use sea_orm_record::{RecordError, Recorded};
 
 use super::protocol::*;

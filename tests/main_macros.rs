@@ -1,3 +1,0 @@
-mod harness;
-mod macros;
-mod values;

@@ -1,7 +1,0 @@
-mod harness;
-
-mod blog;
-mod reading;
-mod resample;
-mod scratch;
-mod windows;
