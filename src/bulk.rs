@@ -201,7 +201,7 @@ async fn notes<A: Savable>(
             .iter()
             .filter(|listener| listener.columns().is_none())
         {
-            let model: Box<ModelOf<A>> = Box::new(model.clone());
+            let model: std::sync::Arc<ModelOf<A>> = std::sync::Arc::new(model.clone());
             notes.models.push((std::sync::Arc::clone(listener), model));
         }
         debug_assert!(keys.contains(&key_of(&model)));

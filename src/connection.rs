@@ -163,6 +163,8 @@ impl RecordedTransaction {
         let savepoint = self.inner.begin().await?;
         let flushing = self.unit.begins();
         let buffer = self.unit.take();
+        // What a savepoint records is taken back with it, so it is looked at again further out.
+        let again = (!self.outermost).then(|| buffer.clone());
         match flush(
             Connection::new(&savepoint),
             &self.unit.context,
@@ -173,6 +175,9 @@ impl RecordedTransaction {
         {
             Ok(()) => {
                 savepoint.commit().await?;
+                if let Some(again) = again {
+                    self.unit.buffer().merge(again);
+                }
                 flushing.ends();
                 Ok(())
             }

@@ -20,24 +20,26 @@ use crate::typed::{Key, Models, Plan};
 use crate::{Event, RecordError};
 
 /// Rows that were written, and what is to be looked at because of them.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Buffer {
     pub(crate) rows: HashMap<TypeId, Touched>,
     /// Link values of watched rows, for the dependents to be found by.
     pub(crate) links: HashMap<usize, (Arc<Listener>, HashSet<Key>)>,
     /// Watched models whose dependents a closure finds.
-    pub(crate) models: Vec<(Arc<Listener>, Box<dyn Any + Send + Sync>)>,
+    pub(crate) models: Vec<(Arc<Listener>, Arc<dyn Any + Send + Sync>)>,
     /// Link values of rows that came to depend on something.
     pub(crate) guarded: HashMap<usize, (Arc<Guard>, HashSet<Key>)>,
 }
 
 /// The rows of one entity that were written.
+#[derive(Clone)]
 pub(crate) struct Touched {
     pub(crate) plan: Arc<dyn Plan>,
     pub(crate) rows: HashMap<Key, Note>,
 }
 
 /// What happened to one row.
+#[derive(Clone)]
 pub(crate) struct Note {
     pub(crate) event: Event,
     /// The row as it is, where nothing can have changed it since.

@@ -45,6 +45,8 @@
 //! # fn main() {}
 //! ```
 
+use std::sync::Arc;
+
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr,
     DeleteResult, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
@@ -194,7 +196,7 @@ where
         let Some(columns) = listener.columns() else {
             notes
                 .models
-                .push((std::sync::Arc::clone(listener), Box::new(old.clone())));
+                .push((Arc::clone(listener), Arc::new(old.clone())));
             continue;
         };
         let before = link_of(&old, columns);
@@ -294,7 +296,7 @@ where
             Event::Updated
         };
         let mut note = Note::new(event);
-        note.model = keep_model.then(|| Box::new(vec![model.clone()]) as Models);
+        note.model = keep_model.then(|| Arc::new(vec![model.clone()]) as Models);
         notes.touch(plan, key_of(model), note);
     }
     for listener in &node.listeners {
@@ -306,7 +308,7 @@ where
             }
             None => notes
                 .models
-                .push((std::sync::Arc::clone(listener), Box::new(model.clone()))),
+                .push((Arc::clone(listener), Arc::new(model.clone()))),
         }
     }
     for guard in node.guards.iter().filter(|_| insert) {
@@ -409,7 +411,7 @@ where
         note.last = last
             .clone()
             .filter(|_| in_unit)
-            .map(|last| Box::new(vec![last]) as Models);
+            .map(|last| Arc::new(vec![last]) as Models);
         notes.touch(plan, key.into_iter().collect(), note);
     }
     let Some(last) = last else {
@@ -429,7 +431,7 @@ where
             }
             None => notes
                 .models
-                .push((std::sync::Arc::clone(listener), Box::new(last.clone()))),
+                .push((Arc::clone(listener), Arc::new(last.clone()))),
         }
     }
     noted(am, db, target, notes).await

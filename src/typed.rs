@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -25,7 +26,7 @@ use crate::{Properties, RecordEntity, RecordError};
 pub(crate) type Key = Vec<Value>;
 
 /// A `Vec<E::Model>`.
-pub(crate) type Models = Box<dyn Any + Send + Sync>;
+pub(crate) type Models = Arc<dyn Any + Send + Sync>;
 
 /// What a record of a row would hold now.
 #[derive(Debug)]
@@ -202,7 +203,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
                 .all(&conn)
                 .await
                 .map_err(|error| self.loading(error))?;
-            Ok(Box::new(models) as Models)
+            Ok(Arc::new(models) as Models)
         })
     }
 

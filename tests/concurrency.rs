@@ -303,7 +303,9 @@ async fn one_step(
                 return Ok(());
             };
             match c % 2 {
-                0 => drop(remark.clone().delete(db).await?),
+                0 => {
+                    remark.clone().delete(db).await?;
+                }
                 _ => {
                     let am = remark::ActiveModel {
                         story_id: Set(story.id),
@@ -326,7 +328,9 @@ async fn one_step(
             };
             let key = (story.id, m.tags[at].id);
             match story_tag::Entity::find_by_id(key).one(db).await? {
-                Some(link) => drop(link.delete(db).await?),
+                Some(link) => {
+                    link.delete(db).await?;
+                }
                 None => {
                     let am = story_tag::ActiveModel {
                         story_id: Set(key.0),

@@ -135,7 +135,9 @@ async fn take(db: &DatabaseConnection) -> (Vec<(Event, String)>, Vec<(Event, Str
     )
 }
 
-fn each_step() -> (Vec<(Event, String)>, Vec<(Event, String)>) {
+type Steps = Vec<(Event, String)>;
+
+fn each_step() -> (Steps, Steps) {
     let articles = [
         (Event::Created, "t: a"),
         (Event::Updated, "t: b"),

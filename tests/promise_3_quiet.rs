@@ -386,7 +386,6 @@ each_database! {
         assert_eq!(notes(&db).await[2..], [(made.id, Event::Deleted, "made".to_owned())]);
     }
 
-    #[ignore = "notes that a savepoint flushed are lost when it is rolled back: `RecordedTransaction::flush`"]
     async fn what_a_savepoint_recorded_before_it_was_taken_back_is_recorded_again(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

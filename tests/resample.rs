@@ -637,7 +637,7 @@ each_database! {
         let golden: Golden = serde_json::from_str(include_str!("golden/seattle.json"))?;
         let measured = temperatures();
         assert_eq!(measured.len(), golden.rows);
-        let other = measured.iter().cloned().map(|record| station::record::Model { recording_id: 2, temperature: -40.0, ..record });
+        let other = measured.clone().into_iter().map(|record| station::record::Model { recording_id: 2, temperature: -40.0, ..record });
         let other: Vec<_> = other.collect();
         insert::<station::record::Entity, _>(&db, measured).await;
         insert::<station::record::Entity, _>(&db, other).await;

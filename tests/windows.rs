@@ -16,6 +16,8 @@ const MICRO: TimeDelta = TimeDelta::microseconds(1);
 const NANO: TimeDelta = TimeDelta::nanoseconds(1);
 
 type Look = fn(Select<Records>, u32) -> Select<Records>;
+type LookIn = fn(Select<Records>, Tz) -> Select<Records>;
+type LookInUtc = fn(Select<Records>) -> Select<Records>;
 
 async fn times(db: &DatabaseConnection, select: Select<Records>) -> Vec<DateTimeUtc> {
     let records = select
@@ -238,11 +240,11 @@ each_database! {
     async fn calendar_windows_begin_where_the_zone_says(test: TestDb) -> TestResult {
         let db = record_table(&test).await;
         let zones = ["UTC", "Europe/Vienna", "America/Los_Angeles", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Pago_Pago"];
-        let looks: [fn(Select<Records>, Tz) -> Select<Records>; 5] = [
+        let looks: [LookIn; 5] = [
             |s, zone| s.this_hour_in(zone), |s, zone| s.today_in(zone), |s, zone| s.this_week_in(zone),
             |s, zone| s.this_month_in(zone), |s, zone| s.this_year_in(zone),
         ];
-        let in_utc: [fn(Select<Records>) -> Select<Records>; 5] = [
+        let in_utc: [LookInUtc; 5] = [
             |s| s.this_hour(), |s| s.today(), |s| s.this_week(), |s| s.this_month(), |s| s.this_year(),
         ];
         let mut id = 0;
