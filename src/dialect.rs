@@ -269,6 +269,12 @@ impl Dialect {
         sql.push(if selects { ") v" } else { ")) v" });
     }
 
+    /// Whether a correlated subquery seeks by the values of the row that it is run for. MariaDB
+    /// (10.11) and SQLite do not where the values bound a range.
+    pub(crate) fn seeks_by_rows(self) -> bool {
+        self.0 == DbBackend::Postgres
+    }
+
     /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.
     pub(crate) fn has_lateral(self) -> bool {
         self.0 == DbBackend::Postgres

@@ -9,7 +9,7 @@
 //!
 //! Records are only ever added after the last, so the statements of one call agree.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
@@ -53,7 +53,8 @@ enum Pick {
 struct Span {
     first: DateTime<Utc>,
     last: DateTime<Utc>,
-    is_one_row: bool,
+    /// The key, where the records are of one row.
+    one_row: Option<Key>,
 }
 
 impl<R: RecordEntity> Resample<R> {
@@ -102,9 +103,9 @@ impl<R: RecordEntity> Resample<R> {
             if self.are_sparse(db, from, end, edges.len() - 1).await? {
                 from = self.read_and_pick(db, &buckets, from, &mut found).await?;
             } else {
-                let picked = match span.is_one_row {
-                    true => self.seek(db, &edges).await?,
-                    false => self.group(db, &edges).await?,
+                let picked = match &span.one_row {
+                    Some(key) => self.seek(db, &edges, key, &span).await?,
+                    None => self.group(db, &edges).await?,
                 };
                 found.extend(picked);
                 from = end;
@@ -150,15 +151,15 @@ impl<R: RecordEntity> Resample<R> {
             return Ok(None);
         };
         let key_of = |record: &R::Model| -> Key { keys().map(|key| record.get(key)).collect() };
-        let is_one_row = key_of(&first) == key_of(&last);
-        if !is_one_row {
+        let one_row = Some(key_of(&first)).filter(|key| *key == key_of(&last));
+        if one_row.is_none() {
             first = end(Order::Asc, false).await?.unwrap_or(first);
             last = end(Order::Desc, false).await?.unwrap_or(last);
         }
         Ok(Some(Span {
             first: recorded_at::<R>(&first)?,
             last: recorded_at::<R>(&last)?,
-            is_one_row,
+            one_row,
         }))
     }
 
@@ -182,8 +183,7 @@ impl<R: RecordEntity> Resample<R> {
     }
 
     fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Select<R> {
-        let select = self.select.clone().filter(R::RECORDED_AT.gte(time(from)));
-        select.filter(R::RECORDED_AT.lt(time(until)))
+        between(&self.select, from, until)
     }
 
     /// Whether at most two records a bucket are there, so that reading all of them is cheapest.
@@ -253,27 +253,70 @@ impl<R: RecordEntity> Resample<R> {
     }
 
     /// One row: each bucket is a seek in the index; the records are then found by their times.
+    ///
+    /// The seeks leave the user's filters out, since bounds of time among them spoil the seek on
+    /// SQLite and MariaDB. Where all that they find passes the filters it is the answer: what is last
+    /// of all is last of some. Otherwise the filters go into the seeks.
     async fn seek<C: ConnectionTrait>(
         &self,
         db: &C,
         edges: &[DateTime<Utc>],
+        key: &Key,
+        span: &Span,
     ) -> Result<Vec<R::Model>, DbErr> {
-        let mut times: Vec<Value> = Vec::new();
+        let after_last = span.last.checked_add_signed(TimeDelta::microseconds(1));
+        let within =
+            |edge: &DateTime<Utc>| (*edge).clamp(span.first, after_last.unwrap_or(span.last));
+        let clipped: Vec<_> = edges.iter().map(within).collect();
+        let keys = R::key().into_iter().map(|(_, column)| column).zip(key);
+        let whole_row = keys.fold(R::find(), |select, (column, value)| {
+            select.filter(column.eq(value.clone()))
+        });
+        let times = self.pick_times(db, &whole_row, &clipped).await?;
+        let found = self.read_at(db, &times).await?;
+        let mut passed = std::collections::HashSet::with_capacity(found.len());
+        for record in &found {
+            passed.insert(recorded_at::<R>(record)?);
+        }
+        if passed.len() == times.len() {
+            return Ok(found);
+        }
+        let times = self.pick_times(db, &self.select, edges).await?;
+        self.read_at(db, &times).await
+    }
+
+    async fn pick_times<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        select: &Select<R>,
+        edges: &[DateTime<Utc>],
+    ) -> Result<Vec<DateTime<Utc>>, DbErr> {
+        let mut times = Vec::new();
         for edges in pieces(edges, self.union(db)) {
-            let picks = self.of_each(edges, &[]);
+            let picks = match Dialect::of(db).seeks_by_rows() {
+                true => self.of_rows(select, edges),
+                false => self.of_each(select, edges, &[]),
+            };
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
                 let picked: Option<DateTime<Utc>> = row.try_get("", PICKED)?;
-                times.extend(picked.map(time));
+                times.extend(picked);
             }
         }
+        Ok(times)
+    }
+
+    async fn read_at<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        times: &[DateTime<Utc>],
+    ) -> Result<Vec<R::Model>, DbErr> {
         if times.is_empty() {
             return Ok(Vec::new());
         }
-        let picked = self
-            .select
-            .clone()
-            .filter(own::<R>(R::RECORDED_AT).is_in(times));
-        self.read(db, picked).await
+        let times = times.iter().copied().map(time);
+        let picked = self.select.clone();
+        self.read(db, picked.filter(own::<R>(R::RECORDED_AT).is_in(times)))
+            .await
     }
 
     /// Several rows: the records of a bucket are grouped by row.
@@ -291,7 +334,7 @@ impl<R: RecordEntity> Resample<R> {
             // A derived table, which is made once.
             let groups = Query::select()
                 .expr(Expr::cust("*"))
-                .from_subquery(self.of_each(edges, &keys), "picks")
+                .from_subquery(self.of_each(&self.select, edges, &keys), "picks")
                 .take();
             let place = keys.iter().copied().map(own::<R>);
             let place = Expr::tuple(place.chain([own::<R>(R::RECORDED_AT)]));
@@ -310,17 +353,43 @@ impl<R: RecordEntity> Resample<R> {
         (most / bound).clamp(1, UNION)
     }
 
+    /// The time to pick of each bucket, by one subquery that is run for each: planned once.
+    fn of_rows(&self, select: &Select<R>, edges: &[DateTime<Utc>]) -> SelectStatement {
+        let edge = |name: &'static str| Expr::col(("v", name));
+        let order = match self.pick {
+            Pick::First => Order::Asc,
+            Pick::Last => Order::Desc,
+        };
+        let mut pick = select.clone().into_query();
+        pick.clear_selects()
+            .expr(own::<R>(R::RECORDED_AT))
+            .and_where(own::<R>(R::RECORDED_AT).gte(edge("column1")))
+            .and_where(own::<R>(R::RECORDED_AT).lt(edge("column2")))
+            .order_by_expr(own::<R>(R::RECORDED_AT), order)
+            .limit(1);
+        let bound = edges.windows(2).map(|edge| (time(edge[0]), time(edge[1])));
+        Query::select()
+            .expr_as(Expr::SubQuery(None, Box::new(pick.into())), PICKED)
+            .from_values(bound, "v")
+            .take()
+    }
+
     /// The time to pick of each bucket, in one statement, grouped by keys.
     ///
     /// A query for each: its edges are constants, by which every database seeks in an index.
     /// MariaDB (10.11) and SQLite do not where edges are values of joined rows.
-    fn of_each(&self, edges: &[DateTime<Utc>], keys: &[R::Column]) -> SelectStatement {
+    fn of_each(
+        &self,
+        select: &Select<R>,
+        edges: &[DateTime<Utc>],
+        keys: &[R::Column],
+    ) -> SelectStatement {
         let picked = match self.pick {
             Pick::First => own::<R>(R::RECORDED_AT).min(),
             Pick::Last => own::<R>(R::RECORDED_AT).max(),
         };
         let picks = edges.windows(2).map(|edge| {
-            let mut pick = self.between(edge[0], edge[1]).into_query();
+            let mut pick = between(select, edge[0], edge[1]).into_query();
             pick.clear_selects();
             for key in keys {
                 pick.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
@@ -330,6 +399,15 @@ impl<R: RecordEntity> Resample<R> {
         let union = picks.reduce(|mut first, next| first.union(UnionType::All, next).take());
         union.unwrap_or_default()
     }
+}
+
+fn between<R: RecordEntity>(
+    select: &Select<R>,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Select<R> {
+    let select = select.clone().filter(R::RECORDED_AT.gte(time(from)));
+    select.filter(R::RECORDED_AT.lt(time(until)))
 }
 
 /// The edges of so and so many buckets at a time.
