@@ -471,7 +471,6 @@ impl StatementBuilder for Prepared<'_> {
 
     #[cfg(feature = "rbac")]
     fn audit(&self) -> Result<sea_orm::QueryAccessAudit, sea_orm::AuditError> {
-        use sea_orm::AuditTrait;
         use sea_orm::sea_query::{Alias, IntoTableRef, Query};
         let named = |table: &crate::plan::Table| match &table.schema {
             Some(schema) => (Alias::new(schema), Alias::new(&table.name)).into_table_ref(),
