@@ -5,7 +5,7 @@ use sea_orm::{ActiveValue::Set, DbErr, EntityTrait, IntoActiveModel};
 use sea_orm_record::{Event, RecordedModel};
 
 use crate::blog::{article, create_tables, topic};
-use crate::harness::{TestDb, TestResult, each_database};
+use crate::harness::{TestResult, each_database};
 
 async fn set_up(db: &sea_orm::DatabaseConnection) -> Result<(), DbErr> {
     create_tables(db).await;
