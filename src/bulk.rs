@@ -13,6 +13,7 @@ use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::hooks::{ModelOf, Savable};
 use crate::operation::{Operation, run};
+use crate::recorded::column_named;
 use crate::registry::{Node, registry};
 use crate::target::Target;
 use crate::typed::{Key, by_keys, is_null, key_of, link_of};
@@ -229,8 +230,7 @@ fn key_place<A: ActiveModelTrait>(column: &str) -> Option<usize> {
 }
 
 fn given<A: ActiveModelTrait>(row: &A, column: &str) -> Option<Value> {
-    let mut columns = <A::Entity as EntityTrait>::Column::iter();
-    let column = columns.find(|candidate| candidate.as_str() == column)?;
+    let column = column_named::<A::Entity>(column)?;
     match row.get(column) {
         ActiveValue::Set(value) | ActiveValue::Unchanged(value) => Some(value),
         ActiveValue::NotSet => None,

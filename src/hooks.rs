@@ -49,8 +49,8 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr,
-    DeleteResult, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
+    DeleteResult, EntityTrait, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn,
+    QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
 };
 
 use crate::Event;
@@ -58,6 +58,7 @@ use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::operation::{self, apart, run};
+use crate::recorded::column_named;
 use crate::registry::{Node, registry};
 use crate::target::Target;
 use crate::typed::{Key, Models, is_null, key_of, link_of};
@@ -157,11 +158,8 @@ fn moves<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
 }
 
 fn is_set<A: ActiveModelTrait>(am: &A, column: &str) -> bool {
-    column_of::<A>(column).is_some_and(|column| matches!(am.get(column), ActiveValue::Set(_)))
-}
-
-fn column_of<A: ActiveModelTrait>(name: &str) -> Option<<A::Entity as EntityTrait>::Column> {
-    <A::Entity as EntityTrait>::Column::iter().find(|column| column.as_str() == name)
+    column_named::<A::Entity>(column)
+        .is_some_and(|column| matches!(am.get(column), ActiveValue::Set(_)))
 }
 
 /// Notes the dependents of before, and the locks of after.
@@ -219,7 +217,7 @@ where
 {
     let mut link = Vec::with_capacity(columns.len());
     for name in columns {
-        let column = column_of::<A>(name).ok_or(Unknown)?;
+        let column = column_named::<A::Entity>(name).ok_or(Unknown)?;
         let value: Value = match (am.get(column).into_value(), old) {
             (Some(value), _) => value,
             (None, Some(old)) => old.get(column),

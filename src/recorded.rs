@@ -167,7 +167,8 @@ pub trait RecordEntity: EntityTrait {
 /// The column enum of an entity.
 pub type ColumnOf<E> = <E as EntityTrait>::Column;
 
-fn column_named<E: EntityTrait>(name: &str) -> Option<E::Column> {
+/// The column of an entity by its name in the database.
+pub(crate) fn column_named<E: EntityTrait>(name: &str) -> Option<E::Column> {
     E::Column::iter().find(|column| column.as_str() == name)
 }
 

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 
 use crate::erased::Connection;
-use crate::recorded::table_name;
+use crate::recorded::{column_named, table_name};
 use crate::{Hooked, RecordEntity, Recorded};
 
 /// The properties type of a recorded entity.
@@ -189,8 +189,5 @@ pub(crate) fn all_relations<E: Recorded>() -> Vec<Vec<RelationDef>> {
 
 /// A value of `model` by the name of its column.
 pub(crate) fn value_of<M: ModelTrait>(model: &M, column: &str) -> Option<sea_orm::Value> {
-    use sea_orm::IdenStatic;
-    <M::Entity as EntityTrait>::Column::iter()
-        .find(|candidate| candidate.as_str() == column)
-        .map(|column| model.get(column))
+    column_named::<M::Entity>(column).map(|column| model.get(column))
 }
