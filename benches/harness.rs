@@ -42,7 +42,8 @@ impl<'b> Bench<'b> {
         if self.options.quick { quick } else { size }
     }
 
-    /// Lets each way run in turn, A B A B, and answers with their medians.
+    /// Lets each way run in turn and answers with their medians. Every other round goes backwards, so
+    /// that none always comes after one that leaves the caches cold, or warm.
     ///
     /// `run` brings the database to the same state each time and answers how long the work itself
     /// took. The first round warms up and does not count.
@@ -54,11 +55,13 @@ impl<'b> Bench<'b> {
         let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
         for round in 0..self.options.rounds {
             eprint!("  round {round}:");
-            for (times, (name, way)) in times.iter_mut().zip(&ways) {
-                let millis = run(*way).await?.as_secs_f64() * 1_000.0;
+            for place in 0..N {
+                let way = if round % 2 == 0 { place } else { N - 1 - place };
+                let (name, how) = ways[way];
+                let millis = run(how).await?.as_secs_f64() * 1_000.0;
                 eprint!(" {name} {millis:.2} ms;");
                 if round > 0 {
-                    times.push(millis);
+                    times[way].push(millis);
                 }
             }
             eprintln!();

@@ -7,7 +7,6 @@ use sea_orm::{
     PrimaryKeyToColumn, PrimaryKeyTrait, Value,
 };
 
-use crate::Event;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -174,7 +173,7 @@ async fn notes<A: Savable>(
     let mut notes = Buffer::default();
     for key in node.plan.iter().flat_map(|_| keys) {
         if let Some(plan) = &node.plan {
-            notes.touch(plan, key.clone(), Note::new(Event::Created));
+            notes.touch(plan, key.clone(), Note::made());
         }
     }
     if node.listeners.is_empty() && node.guards.is_empty() {

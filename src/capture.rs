@@ -4,20 +4,20 @@
 //! a chunk at a time, so that memory does not grow with a fan-out. Every chunk is locked in the
 //! order of its keys when it is read, and written in a later statement.
 
-use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::future::BoxFuture;
-use sea_orm::sea_query::Condition;
-use sea_orm::{DbErr, Value};
+use sea_orm::DbErr;
+use sea_orm::sea_query::{Condition, ExprTrait};
 
 use crate::Event;
 use crate::context::{Context, Stamp};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Touched};
+use crate::keys::{self, Run, compare, follow_each_other};
 use crate::listen::Listener;
 use crate::plan::Shape;
 use crate::registry::registry;
@@ -47,6 +47,9 @@ pub(crate) async fn flush(
     capture.run(buffer).await
 }
 
+/// Rows that one statement records without bringing anything along.
+const RUN: usize = 10_000;
+
 struct Capture<'c> {
     conn: Connection<'c>,
     dialect: Dialect,
@@ -67,7 +70,7 @@ impl Capture<'_> {
         } = buffer;
         if self.dialect.locks_rows() {
             for (guard, links) in sorted(guarded.into_values(), |(guard, _)| guard.id) {
-                for links in sorted_keys(links).chunks(CHUNK) {
+                for links in keys::sorted(links).chunks(CHUNK) {
                     guard.lock(self.conn, links.to_vec()).await?;
                 }
             }
@@ -78,7 +81,7 @@ impl Capture<'_> {
             self.touched(entity).await?;
         }
         for (listener, links) in sorted(links.into_values(), |(listener, _)| listener.id) {
-            self.follow(&listener, sorted_keys(links)).await?;
+            self.follow(&listener, keys::sorted(links)).await?;
         }
         for (listener, model) in models {
             if let Some(condition) = listener.by_model(&*model) {
@@ -97,12 +100,67 @@ impl Capture<'_> {
         let plan = &*entity.plan;
         let mut notes: Vec<(Key, Note)> = entity.rows.into_iter().collect();
         notes.sort_by(|(a, _), (b, _)| compare(a, b));
+        let mut notes = self.made_here(plan, notes).await?;
         while !notes.is_empty() {
             let rest = notes.split_off(notes.len().min(CHUNK));
             let chunk = std::mem::replace(&mut notes, rest);
             self.touched_chunk(plan, chunk).await?;
         }
         Ok(())
+    }
+
+    /// Records runs of rows that this transaction made, as an import does, and that have no records
+    /// yet; answers with all others. Nobody else can see such a row, so nothing need be locked, nor
+    /// compared once it is known that there are no records.
+    async fn made_here(
+        &self,
+        plan: &dyn Plan,
+        notes: Vec<(Key, Note)>,
+    ) -> Result<Vec<(Key, Note)>, DbErr> {
+        let mut others = Vec::new();
+        let alike = |a: &(Key, Note), b: &(Key, Note)| {
+            a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
+        };
+        for notes in notes.chunk_by(alike).flat_map(|run| run.chunks(RUN)) {
+            let keys: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
+            match Run::of(&keys).filter(|_| keys.len() > 1) {
+                Some(run) if !self.writer(plan.shape()).has_any(&run).await? => {
+                    self.first_records(plan, &keys, &run).await?;
+                }
+                _ => others.extend_from_slice(notes),
+            }
+        }
+        Ok(others)
+    }
+
+    async fn first_records(&self, plan: &dyn Plan, keys: &[Key], run: &Run) -> Result<(), DbErr> {
+        let writer = self.writer(plan.shape());
+        if self.copies_all(plan.shape()) {
+            return writer.first_of_run(Event::Created, run).await;
+        }
+        for run in keys.chunks(CHUNK).filter_map(Run::of) {
+            let shape = plan.shape();
+            let key = table_columns(&shape.source.name, &[shape.key[0].source.clone()]);
+            let within = key
+                .into_iter()
+                .map(|key| key.between(run.first.clone(), run.last.clone()));
+            let page = Page {
+                condition: within.fold(Condition::all(), Condition::add),
+                after: None,
+                limit: CHUNK as u64,
+                lock: false,
+            };
+            let models = plan.load(self.conn, page).await?;
+            let rows = plan.snapshot(self.conn, &models).await?;
+            writer.first(Event::Created, &rows).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether records can be made from the source table in SQL alone.
+    fn copies_all(&self, shape: &Shape) -> bool {
+        let mut columns = shape.columns.iter();
+        shape.properties.is_empty() && columns.all(|column| self.dialect.copies(&column.ty))
     }
 
     async fn touched_chunk(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
@@ -132,12 +190,7 @@ impl Capture<'_> {
             return Ok(notes);
         }
         let shape = plan.shape();
-        let copied = shape.properties.is_empty()
-            && shape
-                .columns
-                .iter()
-                .all(|column| self.dialect.copies(&column.ty));
-        if copied {
+        if self.copies_all(shape) {
             if self.immediate && self.dialect.locks_rows() {
                 // Someone else may be recording the same row: what it is and what its latest record
                 // says must be read under a lock.
@@ -274,7 +327,7 @@ impl Capture<'_> {
             match listener.columns() {
                 Some(columns) => {
                     let links: HashSet<Key> = plan.links(models, columns).into_iter().collect();
-                    self.follow(listener, sorted_keys(links)).await?;
+                    self.follow(listener, keys::sorted(links)).await?;
                 }
                 None => self.propagate_models(listener, plan, models).await?,
             }
@@ -354,33 +407,4 @@ fn sorted<T, K: Ord>(items: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> V
     let mut items: Vec<_> = items.collect();
     items.sort_by_key(key);
     items
-}
-
-fn sorted_keys(keys: HashSet<Key>) -> Vec<Key> {
-    let mut keys: Vec<_> = keys.into_iter().collect();
-    keys.sort_by(compare);
-    keys
-}
-
-/// One order for all writers, so that none locks against another's order.
-fn compare(a: &Key, b: &Key) -> Ordering {
-    let pairs = a.iter().zip(b);
-    pairs
-        .map(|(a, b)| compare_values(a, b))
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
-}
-
-fn compare_values(a: &Value, b: &Value) -> Ordering {
-    match (a, b) {
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::BigInt(a), Value::BigInt(b)) => a.cmp(b),
-        (Value::SmallInt(a), Value::SmallInt(b)) => a.cmp(b),
-        (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(b),
-        (Value::BigUnsigned(a), Value::BigUnsigned(b)) => a.cmp(b),
-        (Value::String(a), Value::String(b)) => a.cmp(b),
-        (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
-        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
-        _ => format!("{a:?}").cmp(&format!("{b:?}")),
-    }
 }

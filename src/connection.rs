@@ -236,6 +236,7 @@ impl RecordedTransaction {
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {
+        self.unit.opens_savepoint();
         Self {
             inner,
             unit: Arc::clone(&self.unit),

@@ -14,6 +14,18 @@ use sea_orm::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dialect(DbBackend);
 
+/// The form of a query that seeks once for each bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BucketSeek {
+    /// The record itself, by LATERAL.
+    Lateral,
+    /// The record whose time a correlated subquery finds.
+    Correlated,
+    /// A UNION of a query for each: of a range whose bounds are another table's values, MariaDB
+    /// (10.11) uses the first column of the key alone.
+    Union,
+}
+
 /// A statement under construction: its text, and its values in the order of their placeholders.
 #[derive(Debug)]
 pub(crate) struct Sql {
@@ -269,10 +281,13 @@ impl Dialect {
         sql.push(if selects { ") v" } else { ")) v" });
     }
 
-    /// Whether a correlated subquery seeks by the values of the row that it is run for. MariaDB
-    /// (10.11) and SQLite do not where the values bound a range.
-    pub(crate) fn seeks_by_rows(self) -> bool {
-        self.0 == DbBackend::Postgres
+    /// How the last record of each of many buckets is found by a seek in an index.
+    pub(crate) fn bucket_seek(self) -> BucketSeek {
+        match self.0 {
+            DbBackend::Postgres => BucketSeek::Lateral,
+            DbBackend::MySql => BucketSeek::Union,
+            _ => BucketSeek::Correlated,
+        }
     }
 
     /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.

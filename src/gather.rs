@@ -5,7 +5,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -50,6 +50,8 @@ pub(crate) struct Note {
     pub(crate) born: bool,
     /// Whether it was deleted in this unit, though it may be back.
     pub(crate) deleted: bool,
+    /// Whether the row was made in this transaction for certain, so that nobody else can see it.
+    pub(crate) own: bool,
 }
 
 impl Buffer {
@@ -159,7 +161,21 @@ impl Note {
             last: None,
             born: event == Event::Created,
             deleted: event == Event::Deleted,
+            own: false,
         }
+    }
+
+    /// Of a row that this transaction made.
+    pub(crate) fn made() -> Self {
+        Self {
+            own: true,
+            ..Self::new(Event::Created)
+        }
+    }
+
+    /// Whether what is to be recorded is how a row stands that nobody else can see.
+    pub(crate) fn is_first(&self) -> bool {
+        self.own && !self.deleted && self.event == Event::Created && self.model.is_none()
     }
 
     fn follow(&mut self, next: Note) {
@@ -187,6 +203,8 @@ pub(crate) struct Unit {
     buffer: Mutex<Buffer>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
+    /// Whether there were savepoints: what was made in one may have been undone, and made by others.
+    savepoints: AtomicBool,
 }
 
 impl Unit {
@@ -197,6 +215,7 @@ impl Unit {
             paused: false,
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
+            savepoints: AtomicBool::new(false),
         }
     }
 
@@ -207,6 +226,7 @@ impl Unit {
             paused,
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
+            savepoints: AtomicBool::new(false),
         }
     }
 
@@ -215,7 +235,18 @@ impl Unit {
     }
 
     pub(crate) fn take(&self) -> Buffer {
-        std::mem::take(&mut *self.buffer())
+        let mut buffer = std::mem::take(&mut *self.buffer());
+        if self.savepoints.load(Ordering::Relaxed) {
+            let rows = buffer.rows.values_mut();
+            for note in rows.flat_map(|entity| entity.rows.values_mut()) {
+                note.own = false;
+            }
+        }
+        buffer
+    }
+
+    pub(crate) fn opens_savepoint(&self) {
+        self.savepoints.store(true, Ordering::Relaxed);
     }
 
     /// Says that something begins which must not stop half-way: a save between its row and its

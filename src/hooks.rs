@@ -270,30 +270,35 @@ where
     }
     match target {
         Target::Unit(_, unit) => {
-            note_save(node, &model, insert, unit.immediate, &mut unit.buffer());
+            let note = if insert {
+                Note::made()
+            } else {
+                Note::new(Event::Updated)
+            };
+            note_save(node, &model, note, unit.immediate, &mut unit.buffer());
         }
         _ => {
             let mut notes = Buffer::default();
             // On a pool the row may have changed since, so it is read again, under a lock.
             let is_current = !matches!(target, Target::Pool(_) | Target::Recorded(_));
-            note_save(node, &model, insert, is_current, &mut notes);
+            let event = if insert {
+                Event::Created
+            } else {
+                Event::Updated
+            };
+            note_save(node, &model, Note::new(event), is_current, &mut notes);
             apart(db, operation::Noted(notes)).await?;
         }
     }
     Ok(model)
 }
 
-fn note_save<M>(node: &Node, model: &M, insert: bool, keep_model: bool, notes: &mut Buffer)
+fn note_save<M>(node: &Node, model: &M, mut note: Note, keep_model: bool, notes: &mut Buffer)
 where
     M: ModelTrait + Sync + 'static,
 {
+    let insert = note.event == Event::Created;
     if let Some(plan) = &node.plan {
-        let event = if insert {
-            Event::Created
-        } else {
-            Event::Updated
-        };
-        let mut note = Note::new(event);
         note.model = keep_model.then(|| Arc::new(vec![model.clone()]) as Models);
         notes.touch(plan, key_of(model), note);
     }

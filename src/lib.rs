@@ -98,6 +98,7 @@ mod erased;
 mod error;
 mod gather;
 pub mod hooks;
+mod keys;
 mod listen;
 mod operation;
 mod plan;

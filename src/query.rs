@@ -166,12 +166,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     type Record = R;
 
     fn within(self, window: Window) -> Self {
-        let after = window.since().into_iter().fold(self, |select, from| {
-            select.filter(R::RECORDED_AT.gte(time(from)))
-        });
-        window.until().into_iter().fold(after, |select, to| {
-            select.filter(R::RECORDED_AT.lt(time(to)))
-        })
+        between(self, window.since(), window.until())
     }
 
     fn since(self, from: DateTime<Utc>) -> Self {
@@ -248,6 +243,30 @@ fn end<R: RecordEntity>(select: Select<R>, order: Order) -> Select<R> {
     let by_time = unordered(select).order_by(R::RECORDED_AT, order.clone());
     keys.fold(by_time, |select, key| select.order_by(key, order.clone()))
         .limit(1)
+}
+
+/// From `since` on and before `until`, where they are given.
+fn between<R: RecordEntity>(
+    select: Select<R>,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+) -> Select<R> {
+    let after = since.into_iter().fold(select, |select, since| {
+        select.filter(R::RECORDED_AT.gte(time(since)))
+    });
+    until.into_iter().fold(after, |select, until| {
+        select.filter(R::RECORDED_AT.lt(time(until)))
+    })
+}
+
+/// The time in a value, whichever of chrono's types it has.
+fn utc(value: Value) -> Option<DateTime<Utc>> {
+    match value {
+        Value::ChronoDateTimeUtc(at) => at,
+        Value::ChronoDateTimeWithTimeZone(at) => Some(at?.to_utc()),
+        Value::ChronoDateTime(at) => Some(at?.and_utc()),
+        _ => None,
+    }
 }
 
 /// A time, in the form that every database compares with a record's.

@@ -16,6 +16,7 @@ use sea_orm::{
 use crate::context::{Context, Stamp};
 use crate::dialect::{Dialect, Sql, bind_time};
 use crate::erased::Connection;
+use crate::keys::Run;
 use crate::plan::{Column, Shape};
 use crate::typed::{Key, Row};
 use crate::{Event, RecordError};
@@ -41,6 +42,8 @@ enum From {
     Source,
     /// From the latest record, for rows that are gone.
     Latest,
+    /// All from the source table, for a run of keys, which are not listed.
+    Run,
 }
 
 /// Which rows get a record.
@@ -52,6 +55,8 @@ enum Where {
     Unrecorded,
     /// Those that are gone, and not yet said to be.
     Gone,
+    /// All: it is known that they have no records.
+    First,
 }
 
 impl<'w> Writer<'w> {
@@ -85,6 +90,39 @@ impl<'w> Writer<'w> {
         self.insert(From::Source, Where::Changed, event, rows)
             .await
             .map(drop)
+    }
+
+    /// Records rows of the source table that nobody else can see and that have no records.
+    pub(crate) async fn first(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+        self.insert(From::Source, Where::First, event, rows)
+            .await
+            .map(drop)
+    }
+
+    /// The same for a run of rows that the source table holds as they are to be recorded.
+    pub(crate) async fn first_of_run(&self, event: Event, run: &Run) -> Result<(), DbErr> {
+        let mut values = self.bindings(event, Where::First);
+        values.extend([run.first.clone(), run.last.clone()]);
+        let text = self.insert_text(From::Run, Where::First, 1);
+        self.write(text, values).await.map(drop)
+    }
+
+    /// Whether there are records of rows of a run.
+    pub(crate) async fn has_any(&self, run: &Run) -> Result<bool, DbErr> {
+        let text = self.shape.text(("any", self.dialect.index(), 1), || {
+            let mut sql = self.dialect.sql();
+            sql.push("SELECT 1 AS found FROM ");
+            table(&mut sql, &self.shape.record);
+            sql.push(" r WHERE ");
+            self.within_run(&mut sql, "r", |column| &column.name);
+            sql.push(" LIMIT 1");
+            sql.finish()
+        });
+        let statement = self.statement(text, vec![run.first.clone(), run.last.clone()]);
+        let found = self.conn.query_one(&statement).await;
+        Ok(found
+            .map_err(|error| self.failed("reading", error))?
+            .is_some())
     }
 
     /// Records that rows are gone, with the values of their latest records; answers for how many.
@@ -134,22 +172,23 @@ impl<'w> Writer<'w> {
             .min((self.dialect.max_parameters() - fixed) / width.max(1))
             .max(1);
         for rows in rows.chunks(chunk) {
-            if self.stamp.fixed {
+            if self.stamp.fixed && which != Where::First {
                 self.refuse_stale_clock(from, which, rows).await?;
             }
-            let values = self
-                .bindings(event)
-                .into_iter()
-                .chain(self.cells(from, rows))
-                .collect();
-            let statement = self.statement(self.insert_text(from, which, rows.len()), values);
-            let result: Result<ExecResult, _> = self.conn.execute(&statement).await;
-            self.shape.prove(self.dialect, result.is_ok());
-            written += result
-                .map_err(|error| self.failed("writing", error))?
-                .rows_affected();
+            let mut values = self.bindings(event, which);
+            values.extend(self.cells(from, rows));
+            let text = self.insert_text(from, which, rows.len());
+            written += self.write(text, values).await?;
         }
         Ok(written)
+    }
+
+    async fn write(&self, text: Arc<str>, values: Vec<Value>) -> Result<u64, DbErr> {
+        let statement = self.statement(text, values);
+        let result: Result<ExecResult, _> = self.conn.execute(&statement).await;
+        self.shape.prove(self.dialect, result.is_ok());
+        let result = result.map_err(|error| self.failed("writing", error))?;
+        Ok(result.rows_affected())
     }
 
     /// A time that a context set is not moved, so it must come after every latest record.
@@ -192,8 +231,13 @@ impl<'w> Writer<'w> {
         .into())
     }
 
-    fn bindings(&self, event: Event) -> Vec<Value> {
-        let stamps = if self.stamp.fixed {
+    /// Whether records get the time as it is, since no record can be in its way.
+    fn stamps_plainly(&self, which: Where) -> bool {
+        self.stamp.fixed || which == Where::First
+    }
+
+    fn bindings(&self, event: Event, which: Where) -> Vec<Value> {
+        let stamps = if self.stamps_plainly(which) {
             1
         } else {
             self.dialect.stamp_bindings()
@@ -226,7 +270,7 @@ impl<'w> Writer<'w> {
             .filter(move |(index, column)| match from {
                 From::Values => true,
                 From::Source => *index >= columns || !dialect.copies(&column.ty),
-                From::Latest => false,
+                From::Latest | From::Run => false,
             })
     }
 
@@ -245,6 +289,8 @@ impl<'w> Writer<'w> {
 
     fn insert_text(&self, from: From, which: Where, rows: usize) -> Arc<str> {
         let name = match (from, which, self.stamp.fixed) {
+            (From::Run, ..) => "run",
+            (_, Where::First, _) => "first",
             (From::Values, Where::Unrecorded, false) => "gone unrecorded",
             (From::Values, Where::Unrecorded, true) => "gone unrecorded, at",
             (From::Values, _, false) => "values",
@@ -276,10 +322,14 @@ impl<'w> Writer<'w> {
                 sql.ident(name);
             })
             .push(") SELECT ");
-        for index in 0..shape.key.len() {
-            sql.column("v", &v_column(index)).push(", ");
+        for (index, column) in shape.key.iter().enumerate() {
+            match from {
+                From::Run => sql.column("s", &column.source),
+                _ => sql.column("v", &v_column(index)),
+            };
+            sql.push(", ");
         }
-        match self.stamp.fixed {
+        match self.stamps_plainly(which) {
             true => {
                 sql.placeholder();
             }
@@ -297,13 +347,30 @@ impl<'w> Writer<'w> {
             column.cell(&mut sql, self.dialect);
         }
         sql.push(" FROM ");
-        self.rows_and_latest(&mut sql, from, rows);
-        self.condition(&mut sql, from, which);
+        match (from, which) {
+            (From::Run, _) => {
+                table(&mut sql, &shape.source);
+                sql.push(" s WHERE ");
+                self.within_run(&mut sql, "s", |column| &column.source);
+            }
+            (_, Where::First) => self.rows(&mut sql, from, rows),
+            _ => {
+                self.rows_and_latest(&mut sql, from, rows);
+                self.condition(&mut sql, from, which);
+            }
+        }
         sql.finish()
     }
 
-    /// `v`, joined with the source where its columns are needed, and with the latest record.
-    fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
+    fn within_run(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
+        sql.list(&self.shape.key, " AND ", |sql, column| {
+            sql.column(alias, name(column)).push(" BETWEEN ");
+            sql.placeholder().push(" AND ").placeholder();
+        });
+    }
+
+    /// `v`, joined with the source where its columns are needed.
+    fn rows(&self, sql: &mut Sql, from: From, rows: usize) {
         let shape = self.shape;
         let cells: Vec<&Column> = shape
             .key
@@ -319,6 +386,11 @@ impl<'w> Writer<'w> {
             sql.push(" s ON ");
             self.same_key(sql, "s", |column| &column.source);
         }
+    }
+
+    /// The rows, joined with the latest record of each.
+    fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
+        self.rows(sql, from, rows);
         let join = if from == From::Latest {
             " INNER JOIN "
         } else {
@@ -371,6 +443,7 @@ impl<'w> Writer<'w> {
         let recorded_at = self.latest(&self.shape.recorded_at);
         let event = self.latest(&self.shape.event);
         match which {
+            Where::First => {}
             Where::Unrecorded => {
                 sql.push(&format!(" WHERE {recorded_at} IS NULL"));
             }

@@ -7,7 +7,7 @@ use sea_orm::{
     QuerySelect, Select, Value,
 };
 
-use super::{Diff, time};
+use super::{Diff, time, utc};
 use crate::capture;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -116,14 +116,9 @@ impl<M> RecordModel for M where M: ModelTrait<Entity: RecordEntity> + Sync {}
 /// The model of what a record entity records.
 type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;
 
-/// The time of a record, whichever of chrono's types its column has, as times are compared.
+/// The time of a record, as times are compared.
 fn instant(recorded_at: Value) -> Value {
-    match recorded_at {
-        Value::ChronoDateTimeUtc(Some(at)) => time(at),
-        Value::ChronoDateTimeWithTimeZone(Some(at)) => time(at.to_utc()),
-        Value::ChronoDateTime(Some(at)) => time(at.and_utc()),
-        other => other,
-    }
+    utc(recorded_at.clone()).map_or(recorded_at, time)
 }
 
 fn neighbours<M: RecordModel>(record: &M) -> Select<M::Entity> {

@@ -3,21 +3,27 @@
 //! Edges are worked out in Rust, in the calendar of the zone, and bound: no zone reaches SQL. Then,
 //! a chunk of buckets at a time:
 //!
-//! - where the records hardly outnumber the buckets, they are read in order and picked from here;
-//! - where they do, and belong to one row, each bucket is one seek in the index of the primary key;
-//! - over several rows, the records of each bucket are grouped by row.
+//! - a few buckets of one row are a seek in the index of the primary key each, one statement in all;
+//! - where there are more, and the records hardly outnumber them, the records are read in order and
+//!   picked from here;
+//! - where they do, those of one row are seeks again; those of several rows are grouped by row.
 //!
 //! Records are only ever added after the last, so the statements of one call agree.
+
+mod one_row;
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, Value,
+    QueryTrait, Select,
 };
 
-use super::{own, table_of, time, unordered};
+use self::one_row::{OneRow, STATEMENT};
+use super::{between, own, table_of, time, unordered, utc};
 use crate::dialect::Dialect;
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
@@ -26,9 +32,8 @@ use crate::{RecordEntity, RecordError};
 /// Buckets that are looked at together. Twice as many records are read at most.
 const STEP: usize = 4_096;
 
-/// Buckets whose picks are one statement. SQLite takes 500 queries in a UNION; MariaDB opens the
-/// table once for each.
-const UNION: usize = 256;
+/// So few buckets are sought one by one without asking whether that pays.
+const FEW: usize = 2 * STATEMENT;
 
 /// The column with the time to pick.
 const PICKED: &str = "picked";
@@ -49,12 +54,30 @@ enum Pick {
     Last,
 }
 
-/// What the selected records span.
-struct Span {
+impl Pick {
+    fn of(self, column: Expr) -> Expr {
+        match self {
+            Self::First => column.min(),
+            Self::Last => column.max(),
+        }
+    }
+
+    fn order(self) -> Order {
+        match self {
+            Self::First => Order::Asc,
+            Self::Last => Order::Desc,
+        }
+    }
+}
+
+/// What the selected records span; both ends are within.
+struct Span<R: RecordEntity> {
     first: DateTime<Utc>,
     last: DateTime<Utc>,
-    /// The key, where the records are of one row.
-    one_row: Option<Key>,
+    /// Where the records are of one row.
+    row: Option<OneRow<R>>,
+    /// Whether they are all that the row has in this span.
+    whole: bool,
 }
 
 impl<R: RecordEntity> Resample<R> {
@@ -89,10 +112,10 @@ impl<R: RecordEntity> Resample<R> {
     /// A [`RecordError`] within the `DbErr`: [`Window`](RecordError::Window) for records outside
     /// the years 1 to 9999, or what the database said.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
-        let Some(span) = self.span(db).await? else {
+        let buckets = Buckets::new(self.every, self.zone);
+        let Some(span) = self.span(db, &buckets).await? else {
             return Ok(Vec::new());
         };
-        let buckets = Buckets::new(self.every, self.zone);
         let mut found = Vec::new();
         let mut from = buckets.start_of(span.first)?;
         while from <= span.last {
@@ -100,16 +123,16 @@ impl<R: RecordEntity> Resample<R> {
             let (Some(&end), true) = (edges.last(), edges.len() > 1) else {
                 break;
             };
-            if self.are_sparse(db, from, end, edges.len() - 1).await? {
+            let few = span.row.is_some() && edges.len() <= FEW;
+            if !few && self.are_sparse(db, from, end, edges.len() - 1).await? {
                 from = self.read_and_pick(db, &buckets, from, &mut found).await?;
-            } else {
-                let picked = match &span.one_row {
-                    Some(key) => self.seek(db, &edges, key, &span).await?,
-                    None => self.group(db, &edges).await?,
-                };
-                found.extend(picked);
-                from = end;
+                continue;
             }
+            found.extend(match &span.row {
+                Some(row) => self.seek(db, &edges, row, &span).await?,
+                None => self.group(db, &edges).await?,
+            });
+            from = end;
         }
         Ok(found)
     }
@@ -132,8 +155,49 @@ impl<R: RecordEntity> Resample<R> {
         with_start.collect()
     }
 
+    async fn span<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        buckets: &Buckets,
+    ) -> Result<Option<Span<R>>, DbErr> {
+        let Some(row) = OneRow::of(&self.select, db.get_database_backend()) else {
+            return self.span_of_any(db).await;
+        };
+        let ends = match window_of_few(&row, buckets) {
+            Some(ends) => Some(ends),
+            None => self.ends(db).await?,
+        };
+        Ok(ends.map(|(first, last)| Span {
+            first,
+            last,
+            row: Some(row),
+            whole: true,
+        }))
+    }
+
+    /// The first and the last time of all: two seeks where the records are of one row.
+    async fn ends<C: ConnectionTrait>(
+        &self,
+        db: &C,
+    ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, DbErr> {
+        let end = |pick: Pick| {
+            let mut end = self.select.clone().into_query();
+            let end = end.clear_selects().expr(pick.of(own::<R>(R::RECORDED_AT)));
+            Expr::SubQuery(None, Box::new(end.take().into()))
+        };
+        let ends = Query::select()
+            .expr_as(end(Pick::First), "first")
+            .expr_as(end(Pick::Last), "last")
+            .take();
+        let Some(row) = db.query_one(&ends).await.map_err(failed::<R>)? else {
+            return Ok(None);
+        };
+        let first: Option<DateTime<Utc>> = row.try_get("", "first")?;
+        Ok(first.zip(row.try_get("", "last")?))
+    }
+
     /// The first and the last record by key and time; for several rows, by time alone.
-    async fn span<C: ConnectionTrait>(&self, db: &C) -> Result<Option<Span>, DbErr> {
+    async fn span_of_any<C: ConnectionTrait>(&self, db: &C) -> Result<Option<Span<R>>, DbErr> {
         let keys = || R::key().into_iter().map(|(_, column)| column);
         let end = |order: Order, by_key: bool| {
             let select = if by_key {
@@ -151,15 +215,16 @@ impl<R: RecordEntity> Resample<R> {
             return Ok(None);
         };
         let key_of = |record: &R::Model| -> Key { keys().map(|key| record.get(key)).collect() };
-        let one_row = Some(key_of(&first)).filter(|key| *key == key_of(&last));
-        if one_row.is_none() {
+        let row = Some(key_of(&first)).filter(|key| *key == key_of(&last));
+        if row.is_none() {
             first = end(Order::Asc, false).await?.unwrap_or(first);
             last = end(Order::Desc, false).await?.unwrap_or(last);
         }
         Ok(Some(Span {
             first: recorded_at::<R>(&first)?,
             last: recorded_at::<R>(&last)?,
-            one_row,
+            row: row.map(OneRow::whole),
+            whole: false,
         }))
     }
 
@@ -183,7 +248,7 @@ impl<R: RecordEntity> Resample<R> {
     }
 
     fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Select<R> {
-        between(&self.select, from, until)
+        between(self.select.clone(), Some(from), Some(until))
     }
 
     /// Whether at most two records a bucket are there, so that reading all of them is cheapest.
@@ -252,7 +317,7 @@ impl<R: RecordEntity> Resample<R> {
         Ok(next)
     }
 
-    /// One row: each bucket is a seek in the index; the records are then found by their times.
+    /// One row: each bucket is a seek in the index.
     ///
     /// The seeks leave the user's filters out, since bounds of time among them spoil the seek on
     /// SQLite and MariaDB. Where all that they find passes the filters it is the answer: what is last
@@ -261,42 +326,35 @@ impl<R: RecordEntity> Resample<R> {
         &self,
         db: &C,
         edges: &[DateTime<Utc>],
-        key: &Key,
-        span: &Span,
+        row: &OneRow<R>,
+        span: &Span<R>,
     ) -> Result<Vec<R::Model>, DbErr> {
         let after_last = span.last.checked_add_signed(TimeDelta::microseconds(1));
         let within =
             |edge: &DateTime<Utc>| (*edge).clamp(span.first, after_last.unwrap_or(span.last));
         let clipped: Vec<_> = edges.iter().map(within).collect();
-        let keys = R::key().into_iter().map(|(_, column)| column).zip(key);
-        let whole_row = keys.fold(R::find(), |select, (column, value)| {
-            select.filter(column.eq(value.clone()))
-        });
-        let times = self.pick_times(db, &whole_row, &clipped).await?;
-        let found = self.read_at(db, &times).await?;
-        let mut passed = std::collections::HashSet::with_capacity(found.len());
-        for record in &found {
-            passed.insert(recorded_at::<R>(record)?);
-        }
-        if passed.len() == times.len() {
+        let mut found = row.seek(db, &clipped, self.pick).await?;
+        if span.whole {
+            found.sort_by_cached_key(|record| recorded_at::<R>(record).ok());
             return Ok(found);
         }
-        let times = self.pick_times(db, &self.select, edges).await?;
+        let times: HashSet<_> = times_of::<R>(&found)?;
+        let passed = self.read_at(db, &times).await?;
+        if times_of::<R>(&passed)?.len() == times.len() {
+            return Ok(passed);
+        }
+        let times = self.pick_times(db, edges).await?;
         self.read_at(db, &times).await
     }
 
     async fn pick_times<C: ConnectionTrait>(
         &self,
         db: &C,
-        select: &Select<R>,
         edges: &[DateTime<Utc>],
-    ) -> Result<Vec<DateTime<Utc>>, DbErr> {
-        let mut times = Vec::new();
+    ) -> Result<HashSet<DateTime<Utc>>, DbErr> {
+        let mut times = HashSet::new();
         for edges in pieces(edges, self.union(db)) {
-            let picks = match Dialect::of(db).seeks_by_rows() {
-                true => self.of_rows(select, edges),
-                false => self.of_each(select, edges, &[]),
-            };
+            let picks = self.of_each(edges, &[]);
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
                 let picked: Option<DateTime<Utc>> = row.try_get("", PICKED)?;
                 times.extend(picked);
@@ -308,7 +366,7 @@ impl<R: RecordEntity> Resample<R> {
     async fn read_at<C: ConnectionTrait>(
         &self,
         db: &C,
-        times: &[DateTime<Utc>],
+        times: &HashSet<DateTime<Utc>>,
     ) -> Result<Vec<R::Model>, DbErr> {
         if times.is_empty() {
             return Ok(Vec::new());
@@ -334,7 +392,7 @@ impl<R: RecordEntity> Resample<R> {
             // A derived table, which is made once.
             let groups = Query::select()
                 .expr(Expr::cust("*"))
-                .from_subquery(self.of_each(&self.select, edges, &keys), "picks")
+                .from_subquery(self.of_each(edges, &keys), "picks")
                 .take();
             let place = keys.iter().copied().map(own::<R>);
             let place = Expr::tuple(place.chain([own::<R>(R::RECORDED_AT)]));
@@ -350,64 +408,41 @@ impl<R: RecordEntity> Resample<R> {
         let statement = QueryTrait::build(&self.select, db.get_database_backend());
         let bound = statement.values.map_or(0, |values| values.0.len()) + 2;
         let most = Dialect::of(db).max_parameters().saturating_sub(bound);
-        (most / bound).clamp(1, UNION)
-    }
-
-    /// The time to pick of each bucket, by one subquery that is run for each: planned once.
-    fn of_rows(&self, select: &Select<R>, edges: &[DateTime<Utc>]) -> SelectStatement {
-        let edge = |name: &'static str| Expr::col(("v", name));
-        let order = match self.pick {
-            Pick::First => Order::Asc,
-            Pick::Last => Order::Desc,
-        };
-        let mut pick = select.clone().into_query();
-        pick.clear_selects()
-            .expr(own::<R>(R::RECORDED_AT))
-            .and_where(own::<R>(R::RECORDED_AT).gte(edge("column1")))
-            .and_where(own::<R>(R::RECORDED_AT).lt(edge("column2")))
-            .order_by_expr(own::<R>(R::RECORDED_AT), order)
-            .limit(1);
-        let bound = edges.windows(2).map(|edge| (time(edge[0]), time(edge[1])));
-        Query::select()
-            .expr_as(Expr::SubQuery(None, Box::new(pick.into())), PICKED)
-            .from_values(bound, "v")
-            .take()
+        (most / bound).clamp(1, STATEMENT)
     }
 
     /// The time to pick of each bucket, in one statement, grouped by keys.
     ///
-    /// A query for each: its edges are constants, by which every database seeks in an index.
-    /// MariaDB (10.11) and SQLite do not where edges are values of joined rows.
-    fn of_each(
-        &self,
-        select: &Select<R>,
-        edges: &[DateTime<Utc>],
-        keys: &[R::Column],
-    ) -> SelectStatement {
-        let picked = match self.pick {
-            Pick::First => own::<R>(R::RECORDED_AT).min(),
-            Pick::Last => own::<R>(R::RECORDED_AT).max(),
-        };
+    /// A query for each: its edges are constants, by which every database seeks in an index,
+    /// whatever the user's filters are.
+    fn of_each(&self, edges: &[DateTime<Utc>], keys: &[R::Column]) -> SelectStatement {
         let picks = edges.windows(2).map(|edge| {
-            let mut pick = between(select, edge[0], edge[1]).into_query();
+            let mut pick = self.between(edge[0], edge[1]).into_query();
             pick.clear_selects();
             for key in keys {
                 pick.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
             }
-            pick.expr_as(picked.clone(), PICKED).take()
+            pick.expr_as(self.pick.of(own::<R>(R::RECORDED_AT)), PICKED)
+                .take()
         });
         let union = picks.reduce(|mut first, next| first.union(UnionType::All, next).take());
         union.unwrap_or_default()
     }
 }
 
-fn between<R: RecordEntity>(
-    select: &Select<R>,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-) -> Select<R> {
-    let select = select.clone().filter(R::RECORDED_AT.gte(time(from)));
-    select.filter(R::RECORDED_AT.lt(time(until)))
+/// The ends of a row's window, where few buckets fill it: nobody needs to ask what is in them.
+fn window_of_few<R: RecordEntity>(
+    row: &OneRow<R>,
+    buckets: &Buckets,
+) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let first = row.since?;
+    let last = row.until?.checked_sub_signed(TimeDelta::microseconds(1))?;
+    let edges = buckets.edges(first, last, FEW).ok()?;
+    (edges.len() <= FEW).then_some((first, last))
+}
+
+fn times_of<R: RecordEntity>(records: &[R::Model]) -> Result<HashSet<DateTime<Utc>>, DbErr> {
+    records.iter().map(recorded_at::<R>).collect()
 }
 
 /// The edges of so and so many buckets at a time.
@@ -424,7 +459,7 @@ fn after_all() -> DateTime<Utc> {
 /// The first or last of each row and bucket, of records in the order of time.
 fn pick_from<R: RecordEntity>(placed: Vec<(DateTime<Utc>, R::Model)>, pick: Pick) -> Vec<R::Model> {
     let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut is_new = |start: DateTime<Utc>, record: &R::Model| {
         let key: Key = keys.iter().map(|key| record.get(*key)).collect();
         seen.insert((start, key))
@@ -451,18 +486,13 @@ fn pick_from<R: RecordEntity>(placed: Vec<(DateTime<Utc>, R::Model)>, pick: Pick
 
 /// The time of a record, whichever of chrono's types its column has.
 pub(super) fn recorded_at<R: RecordEntity>(record: &R::Model) -> Result<DateTime<Utc>, DbErr> {
-    match record.get(R::RECORDED_AT) {
-        Value::ChronoDateTimeUtc(Some(at)) => Ok(at),
-        Value::ChronoDateTimeWithTimeZone(Some(at)) => Ok(at.to_utc()),
-        Value::ChronoDateTime(Some(at)) => Ok(at.and_utc()),
-        _ => {
-            let problem = format!(
-                "`recorded_at` of `{}` must be a chrono `DateTime<Utc>`",
-                table_of::<R>()
-            );
-            Err(RecordError::plan(table_of::<R>(), problem).into())
-        }
-    }
+    utc(record.get(R::RECORDED_AT)).ok_or_else(|| {
+        let problem = format!(
+            "`recorded_at` of `{}` must be a chrono `DateTime<Utc>`",
+            table_of::<R>()
+        );
+        RecordError::plan(table_of::<R>(), problem).into()
+    })
 }
 
 fn failed<R: RecordEntity>(source: DbErr) -> DbErr {

@@ -1,0 +1,200 @@
+//! The records of one row: each bucket is a seek in the index of the primary key.
+
+use std::marker::PhantomData;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{
+    Alias, ArrayType, Expr, ExprTrait, Func, Query, SelectStatement, UnionType,
+};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Iterable, JoinType,
+    QueryFilter, QueryTrait, Select, Value,
+};
+
+use super::{Pick, failed, pieces};
+use crate::RecordEntity;
+use crate::dialect::{BucketSeek, Dialect};
+use crate::query::{between, own, time, utc};
+use crate::typed::Key;
+
+/// Buckets of one statement. MariaDB, whose buckets are queries of a UNION, opens the table once for
+/// each.
+pub(super) const STATEMENT: usize = 256;
+
+/// The time to pick.
+const PICKED: &str = "picked";
+
+/// The records of one row, perhaps of a window of time.
+#[derive(Debug)]
+pub(super) struct OneRow<R: RecordEntity> {
+    key: Key,
+    pub(super) since: Option<DateTime<Utc>>,
+    pub(super) until: Option<DateTime<Utc>>,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R: RecordEntity> OneRow<R> {
+    /// All records of the row with this key.
+    pub(super) fn whole(key: Key) -> Self {
+        Self {
+            key,
+            since: None,
+            until: None,
+            record: PhantomData,
+        }
+    }
+
+    /// The row and the window of a select that asks for nothing else, as `records()` and the windows
+    /// build it. sea-query does not show a select's conditions, so it is known by its text.
+    pub(super) fn of(select: &Select<R>, backend: DbBackend) -> Option<Self> {
+        let given = QueryTrait::build(select, backend);
+        let values = given.values.map_or_else(Vec::new, |values| values.0);
+        let (key, bounds) = values.split_at_checked(R::key().len())?;
+        let bounds: Option<Vec<_>> = bounds.iter().cloned().map(utc).collect();
+        let windows = match bounds?[..] {
+            [] => vec![(None, None)],
+            [bound] => vec![(Some(bound), None), (None, Some(bound))],
+            [since, until] => vec![(Some(since), Some(until))],
+            _ => return None,
+        };
+        let rows = windows.into_iter().map(|(since, until)| Self {
+            since,
+            until,
+            ..Self::whole(key.to_vec())
+        });
+        rows.into_iter()
+            .find(|row| QueryTrait::build(&row.select(), backend).sql == given.sql)
+    }
+
+    fn select(&self) -> Select<R> {
+        let keys = R::key().into_iter().map(|(_, column)| column);
+        let select = keys.zip(&self.key).fold(R::find(), |select, (key, value)| {
+            select.filter(key.eq(value.clone()))
+        });
+        between(select, self.since, self.until)
+    }
+
+    /// The record to pick of each bucket between these edges; the window does not matter any more.
+    pub(super) async fn seek<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        edges: &[DateTime<Utc>],
+        pick: Pick,
+    ) -> Result<Vec<R::Model>, DbErr> {
+        let mut found = Vec::new();
+        for edges in pieces(edges, STATEMENT) {
+            let picks = match Dialect::of(db).bucket_seek() {
+                BucketSeek::Lateral => self.by_lateral(edges, pick),
+                BucketSeek::Correlated => self.by_correlation(edges, pick),
+                BucketSeek::Union => self.by_union(edges, pick),
+            };
+            for row in db.query_all(&picks).await.map_err(failed::<R>)? {
+                found.push(R::Model::from_query_result(&row, "")?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The columns that SeaORM selects.
+    fn columns() -> SelectStatement {
+        let mut columns = Query::select();
+        for column in R::Column::iter() {
+            columns.expr(column.select_as(own::<R>(column)));
+        }
+        columns
+    }
+
+    /// This row's records, under the name `x`.
+    fn records(&self) -> SelectStatement {
+        let mut records = Query::select();
+        records.from_as(R::default().table_ref(), "x");
+        for ((_, column), value) in R::key().into_iter().zip(&self.key) {
+            records.and_where(Expr::col(("x", column)).eq(value.clone()));
+        }
+        records
+    }
+
+    fn is_this_row(&self) -> Condition {
+        let keys = R::key().into_iter().zip(&self.key);
+        keys.fold(Condition::all(), |all, ((_, column), value)| {
+            all.add(own::<R>(column).eq(value.clone()))
+        })
+    }
+
+    fn by_lateral(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+        let mut one = within_bucket(self.records(), R::RECORDED_AT);
+        one.expr(Expr::cust("*"))
+            .order_by(("x", R::RECORDED_AT), pick.order())
+            .limit(1);
+        let name = Alias::new(R::default().table_name());
+        Self::columns()
+            .from_subquery(buckets_of_arrays(edges), "v")
+            .join_lateral(JoinType::InnerJoin, one, name, Expr::cust("TRUE"))
+            .take()
+    }
+
+    /// CROSS JOIN tells SQLite which comes first.
+    fn by_correlation(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+        let mut one = within_bucket(self.records(), R::RECORDED_AT);
+        one.expr(pick.of(Expr::col(("x", R::RECORDED_AT))));
+        let one = Expr::SubQuery(None, Box::new(one.into()));
+        Self::columns()
+            .from_values(buckets(edges), "v")
+            .cross_join(R::default().table_ref())
+            .cond_where(self.is_this_row().add(own::<R>(R::RECORDED_AT).eq(one)))
+            .take()
+    }
+
+    /// A query for each bucket, whose edges are constants.
+    fn by_union(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+        let at = || Expr::col(("x", R::RECORDED_AT));
+        let times = edges.windows(2).map(|edge| {
+            let mut one = self.records();
+            one.expr_as(pick.of(at()), PICKED)
+                .and_where(at().gte(time(edge[0])))
+                .and_where(at().lt(time(edge[1])));
+            one
+        });
+        let times = times.reduce(|mut first, next| first.union(UnionType::All, next).take());
+        let is_picked = own::<R>(R::RECORDED_AT).eq(Expr::col(("v", PICKED)));
+        Self::columns()
+            .from_subquery(times.unwrap_or_default(), "v")
+            .join(
+                JoinType::InnerJoin,
+                R::default().table_ref(),
+                self.is_this_row().add(is_picked),
+            )
+            .take()
+    }
+}
+
+/// Bounds `x` by the bucket `v`.
+fn within_bucket<C: ColumnTrait>(mut records: SelectStatement, recorded_at: C) -> SelectStatement {
+    let edge = |name: &'static str| Expr::col(("v", name));
+    let at = || Expr::col(("x", recorded_at));
+    records
+        .and_where(at().gte(edge("column1")))
+        .and_where(at().lt(edge("column2")))
+        .take()
+}
+
+/// Two arrays, so that the text is the same for any number of buckets and is planned once.
+fn buckets_of_arrays(edges: &[DateTime<Utc>]) -> SelectStatement {
+    let array = |edges: &[DateTime<Utc>]| {
+        let edges = edges.iter().copied().map(time).collect();
+        Value::Array(ArrayType::ChronoDateTimeWithTimeZone, Some(Box::new(edges)))
+    };
+    let unnest = |edges| Func::cust("unnest").arg(Expr::val(array(edges)));
+    let (starts, ends) = match edges {
+        [starts @ .., _] => (starts, &edges[1..]),
+        [] => (edges, edges),
+    };
+    Query::select()
+        .expr_as(unnest(starts), "column1")
+        .expr_as(unnest(ends), "column2")
+        .take()
+}
+
+fn buckets(edges: &[DateTime<Utc>]) -> impl Iterator<Item = (Value, Value)> {
+    edges.windows(2).map(|edge| (time(edge[0]), time(edge[1])))
+}
