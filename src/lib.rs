@@ -75,7 +75,7 @@
 //! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
-//! | `capture.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `capture.rs`, `keys.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
 //! | `dialect.rs` | the only file that branches on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.

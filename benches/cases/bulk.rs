@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use sea_orm::{DatabaseConnection, EntityTrait, Set, TransactionTrait};
+use chrono::{SubsecRound, Utc};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, Set, Statement,
+    TransactionTrait,
+};
 use sea_orm_record::{RecordedConnection, insert_many};
 
 use crate::Result;
@@ -16,6 +20,8 @@ use crate::tables::{
 #[derive(Clone, Copy)]
 enum Way {
     Plain,
+    /// The same, and one unconditional INSERT … SELECT of all records.
+    Floor,
     Columns,
     Property,
 }
@@ -31,10 +37,16 @@ enum Before {
 
 pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let rows = bench.size(10_000, 2_000);
-    let names = ["not recorded", "columns", "property"];
+    let names = [
+        "not recorded",
+        "bare INSERT … SELECT",
+        "columns",
+        "property",
+    ];
     compare(bench, rows, Before::AsMany, names).await?;
     let names = [
         "not recorded, empty tables",
+        "bare INSERT … SELECT, empty tables",
         "columns, empty tables",
         "property, empty tables",
     ];
@@ -45,14 +57,15 @@ async fn compare(
     bench: &mut Bench<'_>,
     rows: usize,
     before: Before,
-    names: [&'static str; 3],
+    names: [&'static str; 4],
 ) -> Result<()> {
     let ways = [
         (names[0], Way::Plain),
-        (names[1], Way::Columns),
-        (names[2], Way::Property),
+        (names[1], Way::Floor),
+        (names[2], Way::Columns),
+        (names[3], Way::Property),
     ];
-    let [plain, columns, property] = bench
+    let [plain, floor, columns, property] = bench
         .alternate(ways, async |way| insert(bench, way, rows, before).await)
         .await?;
     bench.promise(columns, plain, 1.7);
@@ -61,6 +74,8 @@ async fn compare(
         Engine::Postgres => bench.promise(property, plain, 2.2),
         Engine::MariaDb => bench.compare(property, plain),
     }
+    bench.compare(floor, plain);
+    bench.compare(columns, floor);
     Ok(())
 }
 
@@ -86,6 +101,11 @@ async fn insert(bench: &Bench<'_>, way: Way, rows: usize, before: Before) -> Res
             recreate(bench, plain::Entity).await?;
             (&["plain"], &[])
         }
+        Way::Floor => {
+            recreate(bench, plain::Entity).await?;
+            recreate_records(bench, note::record::Entity).await?;
+            (&["plain", "note_record"], &[])
+        }
         Way::Columns => {
             recreate(bench, note::Entity).await?;
             recreate_records(bench, note::record::Entity).await?;
@@ -105,7 +125,8 @@ async fn insert(bench: &Bench<'_>, way: Way, rows: usize, before: Before) -> Res
         settle(bench, tables).await?;
     }
     let time = match way {
-        Way::Plain => insert_plain(db, drafts!(plain, rows)).await?,
+        Way::Plain => insert_plain(db, drafts!(plain, rows), false).await?,
+        Way::Floor => insert_plain(db, drafts!(plain, rows), true).await?,
         Way::Columns => insert_recorded(&gathering, drafts!(note, rows)).await?,
         Way::Property => insert_recorded(&gathering, drafts!(counted, rows)).await?,
     };
@@ -119,7 +140,22 @@ async fn insert(bench: &Bench<'_>, way: Way, rows: usize, before: Before) -> Res
     Ok(time)
 }
 
-async fn insert_plain(db: &DatabaseConnection, rows: Vec<plain::ActiveModel>) -> Result<Duration> {
+async fn insert_plain(
+    db: &DatabaseConnection,
+    rows: Vec<plain::ActiveModel>,
+    and_records: bool,
+) -> Result<Duration> {
+    let records = "INSERT INTO note_record (recording_id, recorded_at, event, title, text) \
+        SELECT id, $1, 'created', title, text FROM plain WHERE id > $2";
+    let backend = db.get_database_backend();
+    let records = match backend {
+        DbBackend::Postgres => records.to_owned(),
+        _ => records.replace("$1", "?").replace("$2", "?"),
+    };
+    let last = plain::Entity::find().order_by_desc(plain::Column::Id);
+    let last = last.one(db).await?.map_or(0, |row| row.id);
+    let now = Utc::now().trunc_subsecs(6);
+    let records = Statement::from_sql_and_values(backend, records, [now.into(), last.into()]);
     let (time, ()) = timed(async {
         let txn = db.begin().await?;
         let mut rows = rows.into_iter();
@@ -127,6 +163,9 @@ async fn insert_plain(db: &DatabaseConnection, rows: Vec<plain::ActiveModel>) ->
             plain::Entity::insert_many(rows.by_ref().take(1_000))
                 .exec(&txn)
                 .await?;
+        }
+        if and_records {
+            txn.execute_raw(records).await?;
         }
         Ok(txn.commit().await?)
     })
