@@ -18,13 +18,13 @@ use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{
     ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Value,
 };
 
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
 pub use resample::Resample;
 
+use crate::dialect::bind_time;
 use crate::time::{IntoRule, Window, truncate_to_micros};
 use crate::{Event, RecordEntity, RecordError};
 
@@ -167,10 +167,10 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
 
     fn within(self, window: Window) -> Self {
         let after = window.since().into_iter().fold(self, |select, from| {
-            select.filter(R::RECORDED_AT.gte(time(from)))
+            select.filter(R::RECORDED_AT.gte(bind_time(from)))
         });
         window.until().into_iter().fold(after, |select, to| {
-            select.filter(R::RECORDED_AT.lt(time(to)))
+            select.filter(R::RECORDED_AT.lt(bind_time(to)))
         })
     }
 
@@ -178,14 +178,14 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
         if from > Window::LATEST {
             return self.filter(nothing());
         }
-        self.filter(R::RECORDED_AT.gte(time(rounded_up(within_years(from)))))
+        self.filter(R::RECORDED_AT.gte(bind_time(rounded_up(within_years(from)))))
     }
 
     fn until(self, to: DateTime<Utc>) -> Self {
         if to > Window::LATEST {
             return self;
         }
-        self.filter(R::RECORDED_AT.lt(time(rounded_up(within_years(to)))))
+        self.filter(R::RECORDED_AT.lt(bind_time(rounded_up(within_years(to)))))
     }
 
     fn latest(self) -> Self {
@@ -219,7 +219,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     fn as_of(self, t: DateTime<Utc>) -> Self {
         let until_then = match t < Window::EARLIEST {
             true => nothing(),
-            false => R::RECORDED_AT.lte(time(truncate_to_micros(within_years(t)))),
+            false => R::RECORDED_AT.lte(bind_time(truncate_to_micros(within_years(t)))),
         };
         self.filter(until_then)
             .latest_of_each()
@@ -248,14 +248,6 @@ fn end<R: RecordEntity>(select: Select<R>, order: Order) -> Select<R> {
     let by_time = unordered(select).order_by(R::RECORDED_AT, order.clone());
     keys.fold(by_time, |select, key| select.order_by(key, order.clone()))
         .limit(1)
-}
-
-/// A time, in the form that every database compares with a record's.
-///
-/// A `DateTime<Utc>` goes to MySQL as a TIMESTAMP, which MariaDB takes for NULL where it is outside
-/// the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
-fn time(at: DateTime<Utc>) -> Value {
-    at.fixed_offset().into()
 }
 
 /// The nearest time that every database can compare with.

@@ -17,8 +17,8 @@ use sea_orm::{
     QueryTrait, Select, Value,
 };
 
-use super::{own, table_of, time, unordered};
-use crate::dialect::Dialect;
+use super::{own, table_of, unordered};
+use crate::dialect::{Dialect, bind_time};
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
@@ -220,7 +220,7 @@ impl<R: RecordEntity> Resample<R> {
         let select = self
             .select
             .clone()
-            .filter(R::RECORDED_AT.gte(time(from)))
+            .filter(R::RECORDED_AT.gte(bind_time(from)))
             .limit(most as u64 + 1);
         let records = self.read(db, select).await?;
         let is_rest = records.len() <= most;
@@ -313,7 +313,7 @@ impl<R: RecordEntity> Resample<R> {
         if times.is_empty() {
             return Ok(Vec::new());
         }
-        let times = times.iter().copied().map(time);
+        let times = times.iter().copied().map(bind_time);
         let picked = self.select.clone();
         self.read(db, picked.filter(own::<R>(R::RECORDED_AT).is_in(times)))
             .await
@@ -367,7 +367,9 @@ impl<R: RecordEntity> Resample<R> {
             .and_where(own::<R>(R::RECORDED_AT).lt(edge("column2")))
             .order_by_expr(own::<R>(R::RECORDED_AT), order)
             .limit(1);
-        let bound = edges.windows(2).map(|edge| (time(edge[0]), time(edge[1])));
+        let bound = edges
+            .windows(2)
+            .map(|edge| (bind_time(edge[0]), bind_time(edge[1])));
         Query::select()
             .expr_as(Expr::SubQuery(None, Box::new(pick.into())), PICKED)
             .from_values(bound, "v")
@@ -406,8 +408,8 @@ fn between<R: RecordEntity>(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Select<R> {
-    let select = select.clone().filter(R::RECORDED_AT.gte(time(from)));
-    select.filter(R::RECORDED_AT.lt(time(until)))
+    let select = select.clone().filter(R::RECORDED_AT.gte(bind_time(from)));
+    select.filter(R::RECORDED_AT.lt(bind_time(until)))
 }
 
 /// The edges of so and so many buckets at a time.
