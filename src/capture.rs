@@ -5,8 +5,8 @@
 //! order of its keys when it is read, and written in a later statement.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use sea_orm::DbErr;
@@ -89,6 +89,16 @@ impl Capture<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether this link is followed for the first time, where it could come round again.
+    fn is_new(&self, listener: &Listener, link: &Key) -> bool {
+        !listener.cyclic.load(Relaxed)
+            || self
+                .followed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert((listener.id, link.clone()))
     }
 
     fn writer<'w>(&'w self, shape: &'w Shape) -> Writer<'w> {
@@ -274,13 +284,7 @@ impl Capture<'_> {
 
     /// Records the dependents of watched rows with these link values.
     async fn follow(&self, listener: &Listener, mut links: Vec<Key>) -> Result<(), DbErr> {
-        if listener.cyclic.load(Relaxed) {
-            let mut followed = self
-                .followed
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            links.retain(|link| followed.insert((listener.id, link.clone())));
-        }
+        links.retain(|link| self.is_new(listener, link));
         for links in links.chunks(CHUNK) {
             if let Some(condition) = listener.by_links(self.dialect, links) {
                 self.dependents(listener, condition).await?;
@@ -343,14 +347,8 @@ impl Capture<'_> {
     ) -> Result<(), DbErr> {
         let keys = plan.keys_of(models);
         for (model, key) in plan.each(models).into_iter().zip(keys) {
-            if listener.cyclic.load(Relaxed) {
-                let mut followed = self
-                    .followed
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                if !followed.insert((listener.id, key)) {
-                    continue;
-                }
+            if !self.is_new(listener, &key) {
+                continue;
             }
             if let Some(condition) = listener.by_model(model) {
                 self.dependents(listener, condition).await?;
@@ -369,7 +367,7 @@ fn event_of_living(note: &Note) -> Event {
     }
 }
 
-/// Whether a record of this row would be written now; not for a row that is gone.
+/// Whether a record of this row would be written now.
 pub(crate) async fn differs(
     conn: Connection<'_>,
     plan: &dyn Plan,
@@ -378,17 +376,15 @@ pub(crate) async fn differs(
     let shape = plan.shape();
     let page = Page {
         lock: false,
-        ..page(Dialect::of(&conn), shape, &[key])
+        ..page(Dialect::of(&conn), shape, std::slice::from_ref(&key))
     };
     let models = plan.load(conn, page).await?;
     let context = Context::new();
     let writer = Writer::new(conn, shape, &context, context.stamp()?);
-    for row in plan.snapshot(conn, &models).await? {
-        if writer.differs(&row).await? {
-            return Ok(true);
-        }
+    match plan.snapshot(conn, &models).await?.first() {
+        Some(row) => writer.differs(row).await,
+        None => writer.lacks_tombstone(&keys_alone(vec![key])[0]).await,
     }
-    Ok(false)
 }
 
 /// The rows with these keys.

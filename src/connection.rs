@@ -74,6 +74,11 @@ impl RecordedConnection {
         &self.inner
     }
 
+    /// Which database this is; named here as it is in `ConnectionTrait` and in `StreamTrait`.
+    pub fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
     /// Who acts.
     pub fn context(&self) -> &Context {
         &self.context
@@ -146,6 +151,11 @@ impl RecordedTransaction {
 
     pub(crate) fn unit(&self) -> &Unit {
         &self.unit
+    }
+
+    /// Which database this is; named here as it is in `ConnectionTrait` and in `StreamTrait`.
+    pub fn get_database_backend(&self) -> DbBackend {
+        ConnectionTrait::get_database_backend(&self.inner)
     }
 
     /// Records what has been written so far; the commit does this by itself.

@@ -1,10 +1,13 @@
-//! What differs between databases. No other file branches on one.
+//! What differs between databases. No other file branches on one, but for its room
+//! `dialect/values.rs`: which values a database keeps as they are.
 //!
 //! Sources are named where a choice would surprise: the manuals of PostgreSQL 15, MariaDB 10.11,
 //! MySQL 8 and SQLite 3.
 
-use chrono::{DateTime, Timelike, Utc};
-use sea_orm::sea_query::{ArrayType, ColumnType, Expr, ExprTrait, LockType, ValueTuple};
+mod values;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, LockType, ValueTuple};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -160,6 +163,15 @@ impl Dialect {
         }
     }
 
+    /// Options of a transaction that nothing can be locked for: SERIALIZABLE, where writers are not
+    /// one at a time anyway.
+    pub(crate) fn burial_options(self) -> TransactionOptions {
+        TransactionOptions {
+            isolation_level: self.locks_rows().then_some(IsolationLevel::Serializable),
+            ..Default::default()
+        }
+    }
+
     /// The step between the keys that AUTO_INCREMENT gives; Galera nodes take turns.
     pub(crate) async fn key_step(self, db: &impl ConnectionTrait) -> Result<i64, DbErr> {
         let statement = Statement::from_string(
@@ -312,36 +324,6 @@ impl Dialect {
                     | ColumnType::JsonBinary
             )
     }
-
-    /// Why this database would alter `value`, or refuse it in a way that loses the column's name.
-    pub(crate) fn alters(self, value: &Value) -> Option<&'static str> {
-        use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
-        match (self.0, value) {
-            (Sqlite, Value::Double(Some(x))) if x.is_nan() => Some("SQLite turns NaN into NULL"),
-            (Sqlite, Value::Float(Some(x))) if x.is_nan() => Some("SQLite turns NaN into NULL"),
-            (MySql, Value::Double(Some(x))) if !x.is_finite() => {
-                Some("MySQL has no NaN and no infinities")
-            }
-            (MySql, Value::Float(Some(x))) if !x.is_finite() => {
-                Some("MySQL has no NaN and no infinities")
-            }
-            (Postgres | Sqlite, Value::BigUnsigned(Some(n))) if i64::try_from(*n).is_err() => {
-                Some("it is above 9,223,372,036,854,775,807, the largest integer here")
-            }
-            (Postgres, Value::String(Some(text))) if text.contains('\0') => {
-                Some("PostgreSQL has no NUL character in text")
-            }
-            (Sqlite, Value::Decimal(Some(decimal))) if !survives_double(decimal) => {
-                Some("SQLite keeps decimals as doubles, which hold 15 digits")
-            }
-            (Sqlite, Value::Array(..)) => Some("SQLite has no arrays"),
-            (MySql, Value::Array(..)) => Some("MySQL has no arrays"),
-            (MySql | Postgres, time) if nanoseconds(time).is_some_and(|ns| ns % 1_000 != 0) => {
-                Some("it has parts of a microsecond; cut them off, as with `trunc_subsecs(6)`")
-            }
-            _ => None,
-        }
-    }
 }
 
 fn is_text(ty: &ColumnType) -> bool {
@@ -355,58 +337,12 @@ fn is_text(ty: &ColumnType) -> bool {
     )
 }
 
-fn survives_double(decimal: &sea_orm::prelude::Decimal) -> bool {
-    let double: Result<f64, _> = (*decimal).try_into();
-    double.is_ok_and(|double| {
-        sea_orm::prelude::Decimal::try_from(double).is_ok_and(|back| back == *decimal)
-    })
-}
-
-fn nanoseconds(value: &Value) -> Option<u32> {
-    match value {
-        Value::ChronoTime(time) => time.map(|time| time.nanosecond()),
-        Value::ChronoDateTime(time) => time.map(|time| time.nanosecond()),
-        Value::ChronoDateTimeUtc(time) => time.map(|time| time.nanosecond()),
-        Value::ChronoDateTimeLocal(time) => time.map(|time| time.nanosecond()),
-        Value::ChronoDateTimeWithTimeZone(time) => time.map(|time| time.nanosecond()),
-        _ => None,
-    }
-}
-
-/// JSON with its keys in order, so that text comparison is comparison by value; arrays of JSON in a
-/// JSON column become one, as SeaORM's `save_as` makes them.
-pub(crate) fn canonical(value: Value) -> Value {
-    match value {
-        Value::Json(Some(json)) => Value::Json(Some(Box::new(sorted(*json)))),
-        Value::Array(ArrayType::Json, Some(items)) => {
-            let items = items.into_iter().map(|item| match item {
-                Value::Json(Some(json)) => sorted(*json),
-                _ => serde_json::Value::Null,
-            });
-            Value::Json(Some(Box::new(items.collect())))
-        }
-        other => other,
-    }
-}
-
-fn sorted(json: serde_json::Value) -> serde_json::Value {
-    match json {
-        serde_json::Value::Object(map) => {
-            let mut entries: Vec<_> = map.into_iter().collect();
-            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            entries
-                .into_iter()
-                .map(|(key, value)| (key, sorted(value)))
-                .collect()
-        }
-        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
-        other => other,
-    }
-}
-
-/// The form of a time that compares and sorts as the column does.
+/// A time, in the form that every database compares with a record's, and sorts as it does.
+///
+/// A `DateTime<Utc>` goes to MySQL as a TIMESTAMP, which MariaDB, where it puts it into a column or
+/// looks it up in an index, takes for NULL outside the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
 pub(crate) fn bind_time(at: DateTime<Utc>) -> Value {
-    at.into()
+    at.fixed_offset().into()
 }
 
 /// A microsecond after the RFC 3339 text `t`, written as sqlx binds it: with 0, 3 or 6 digits after

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// Everything that recording and its queries can fail with.
 ///
@@ -67,6 +67,18 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// Recording failed in a transaction of yours after the row was written, without a savepoint
+    /// that would undo it.
+    #[error(
+        "{}; the row of this save stands in the transaction without its record: roll the \
+         transaction back",
+        shown(.source)
+    )]
+    Stranded {
+        /// Why it failed; [`RecordError::of`] finds what is ours.
+        source: DbErr,
+    },
+
     /// The clock of a [`Context`](crate::Context) stands at a time that records cannot have.
     #[error("the clock set in the context stands at {at}: {problem}")]
     Clock {
@@ -128,6 +140,7 @@ impl RecordError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Database { source, .. }
+            | Self::Stranded { source }
             | Self::Property {
                 source: Some(source),
                 ..
@@ -138,7 +151,11 @@ impl RecordError {
 
     /// Whether the table of records, or a column of it, is missing from the database.
     pub fn is_missing_table(&self) -> bool {
-        matches!(self, Self::Database { hint, .. } if *hint == MISSING)
+        match self {
+            Self::Database { hint, .. } => *hint == MISSING,
+            Self::Stranded { source } => Self::of(source).is_some_and(Self::is_missing_table),
+            _ => false,
+        }
     }
 
     pub(crate) fn plan(entity: impl Into<String>, problem: impl Into<String>) -> Self {
@@ -196,6 +213,27 @@ pub fn is_retryable(error: &DbErr) -> bool {
         // 40001 for a deadlock (1213) and has no SQLSTATE of its own for a lock timeout (1205).
         _ => matches!(code.as_str(), "40001" | "40P01" | "55P03") || text.starts_with("1205 "),
     }
+}
+
+/// Without what SeaORM says around an error of ours.
+fn shown(error: &DbErr) -> String {
+    RecordError::of(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Whether the database itself failed, rather than what was to be recorded.
+pub(crate) fn is_of_database(error: &DbErr) -> bool {
+    RecordError::of(error).is_none_or(|ours| matches!(ours, RecordError::Database { .. }))
+}
+
+/// Whether another writer came first, in a transaction that can be run again.
+pub(crate) fn lost_a_race(error: &DbErr) -> bool {
+    let is_repeated =
+        |error: &DbErr| matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
+    is_retryable(error)
+        || match RecordError::of(error) {
+            Some(RecordError::Database { source, .. }) => is_repeated(source),
+            _ => is_repeated(error),
+        }
 }
 
 /// Whether the database says that a table or a column does not exist.

@@ -4,6 +4,7 @@
 //! [`RecordedTransaction`](crate::RecordedTransaction) at its outermost commit.
 
 use std::any::{Any, TypeId};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,7 @@ pub(crate) struct Note {
     pub(crate) last: Option<Models>,
     /// Whether the row was made in this unit: if it is gone in the end, it was never there.
     pub(crate) born: bool,
-    /// Whether it was deleted in this unit, though it may be back.
+    /// Whether it may be gone: it was deleted in this unit, though it may be back, or nobody knows.
     pub(crate) deleted: bool,
     /// Whether the row was made in this transaction for certain, so that nobody else can see it.
     pub(crate) own: bool,
@@ -62,6 +63,27 @@ impl Buffer {
             && self.guarded.is_empty()
     }
 
+    /// How many rows are noted by their keys.
+    pub(crate) fn noted_rows(&self) -> usize {
+        self.rows.values().map(|entity| entity.rows.len()).sum()
+    }
+
+    /// Whether anything is noted of a row.
+    pub(crate) fn knows(&self, entity: TypeId, key: &Key) -> bool {
+        let entity = self.rows.get(&entity);
+        entity.is_some_and(|entity| entity.rows.contains_key(key))
+    }
+
+    /// Takes back all that is noted of a row.
+    pub(crate) fn forget(&mut self, entity: TypeId, key: &Key) {
+        if let Entry::Occupied(mut entity) = self.rows.entry(entity) {
+            entity.get_mut().rows.remove(key);
+            if entity.get().rows.is_empty() {
+                entity.remove();
+            }
+        }
+    }
+
     /// Notes that something happened to a row; the record will name the last event, except that
     /// what was created stays so, and that a related change is the least of them.
     pub(crate) fn touch(&mut self, plan: &Arc<dyn Plan>, key: Key, note: Note) {
@@ -73,8 +95,8 @@ impl Buffer {
                 rows: HashMap::new(),
             });
         match entity.rows.entry(key) {
-            std::collections::hash_map::Entry::Vacant(slot) => drop(slot.insert(note)),
-            std::collections::hash_map::Entry::Occupied(mut slot) => slot.get_mut().follow(note),
+            Entry::Vacant(slot) => drop(slot.insert(note)),
+            Entry::Occupied(mut slot) => slot.get_mut().follow(note),
         }
     }
 
@@ -176,6 +198,14 @@ impl Note {
     /// Whether what is to be recorded is how a row stands that nobody else can see.
     pub(crate) fn is_first(&self) -> bool {
         self.own && !self.deleted && self.event == Event::Created && self.model.is_none()
+    }
+
+    /// Of a row that something else changed, or deleted.
+    pub(crate) fn unseen() -> Self {
+        Self {
+            deleted: true,
+            ..Self::new(Event::Updated)
+        }
     }
 
     fn follow(&mut self, next: Note) {

@@ -45,6 +45,7 @@
 //! # fn main() {}
 //! ```
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use sea_orm::{
@@ -57,6 +58,7 @@ use crate::Event;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
+use crate::handover;
 use crate::operation::{self, apart, run};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
@@ -96,7 +98,7 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.node::<A::Entity>()? else {
+    let Some(node) = registry.called::<A::Entity>()? else {
         return Ok(am);
     };
     let target = Target::of(db);
@@ -261,7 +263,7 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.node::<A::Entity>()? else {
+    let Some(node) = registry.called::<A::Entity>()? else {
         return Ok(model);
     };
     let target = Target::of(db);
@@ -280,7 +282,7 @@ where
         _ => {
             let mut notes = Buffer::default();
             // On a pool the row may have changed since, so it is read again, under a lock.
-            let is_current = !matches!(target, Target::Pool(_) | Target::Recorded(_));
+            let is_current = !target.is_pool();
             let event = if insert {
                 Event::Created
             } else {
@@ -334,7 +336,7 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.node::<A::Entity>()? else {
+    let Some(node) = registry.called::<A::Entity>()? else {
         return Ok(am);
     };
     let target = Target::of(db);
@@ -349,10 +351,11 @@ where
     let Some(old) = stored(&am, conn).await? else {
         return Ok(am);
     };
-    if let Target::Unit(conn, unit) = target {
-        let mut notes = Buffer::default();
-        note_referencing(node, &old, conn, &mut notes).await?;
-        unit.buffer().merge(notes);
+    let mut notes = Buffer::default();
+    note_referencing(node, &old, conn, &mut notes).await?;
+    match target {
+        Target::Unit(_, unit) => unit.buffer().merge(notes),
+        _ => handover::leave(TypeId::of::<A::Entity>(), key_of(&old), notes),
     }
     Ok(old.into_active_model())
 }
@@ -398,59 +401,61 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.node::<A::Entity>()? else {
+    let Some(node) = registry.called::<A::Entity>()? else {
         return Ok(am);
     };
     let target = Target::of(db);
     if is_paused(&target) {
         return Ok(am);
     }
-    let mut notes = Buffer::default();
-    let in_unit = matches!(target, Target::Unit(..));
+    let key: Option<Key> = am
+        .get_primary_key_value()
+        .map(|key| key.into_iter().collect());
     let last = am.clone().try_into_model().ok();
-    if let (Some(plan), Some(key)) = (&node.plan, am.get_primary_key_value()) {
+    let mut tombstone = Buffer::default();
+    if let (Some(plan), Some(key)) = (&node.plan, &key) {
         let mut note = Note::new(Event::Deleted);
         // Outside a unit nothing tells whether the row was there at all.
-        note.last = last
-            .clone()
-            .filter(|_| in_unit)
-            .map(|last| Arc::new(vec![last]) as Models);
-        notes.touch(plan, key.into_iter().collect(), note);
+        let was_there = matches!(target, Target::Unit(..));
+        let last = last.clone().filter(|_| was_there);
+        note.last = last.map(|last| Arc::new(vec![last]) as Models);
+        tombstone.touch(plan, key.clone(), note);
     }
-    let Some(last) = last else {
-        return noted(am, db, target, notes).await;
-    };
-    // Outside a unit `before_delete` could not note who references the row; who still does is found.
-    for listener in node
-        .listeners
-        .iter()
-        .filter(|listener| !(in_unit && listener.is_referenced()))
-    {
-        match listener.columns() {
-            Some(columns) => {
-                if let Some(link) = link_of(&last, columns) {
-                    notes.link(listener, link);
-                }
-            }
-            None => notes
-                .models
-                .push((Arc::clone(listener), Arc::new(last.clone()))),
-        }
+    let mut notes = Buffer::default();
+    if let Some(last) = last {
+        note_left(node, last, &mut notes);
     }
-    noted(am, db, target, notes).await
+    if let Target::Unit(_, unit) = target {
+        let mut buffer = unit.buffer();
+        buffer.merge(tombstone);
+        buffer.merge(notes);
+        return Ok(am);
+    }
+    if let Some(key) = key {
+        notes.merge(handover::take(TypeId::of::<A::Entity>(), key));
+    }
+    operation::bury(db, tombstone, notes).await?;
+    Ok(am)
 }
 
-/// Keeps notes for the end of the unit, or records them in one of their own.
-async fn noted<A, C>(am: A, db: &C, target: Target<'_>, notes: Buffer) -> Result<A, DbErr>
+/// Notes the dependents of a row that is gone that did not reference it; those that did were found
+/// while it was there.
+fn note_left<M>(node: &Node, last: M, notes: &mut Buffer)
 where
-    A: Savable,
-    C: ConnectionTrait,
+    M: ModelTrait,
 {
-    match target {
-        Target::Unit(_, unit) => unit.buffer().merge(notes),
-        _ => apart(db, operation::Noted(notes)).await?,
+    let left = node
+        .listeners
+        .iter()
+        .filter(|listener| !listener.is_referenced());
+    for listener in left {
+        if let Some(link) = listener
+            .columns()
+            .and_then(|columns| link_of(&last, columns))
+        {
+            notes.link(listener, link);
+        }
     }
-    Ok(am)
 }
 
 fn is_paused(target: &Target<'_>) -> bool {

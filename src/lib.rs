@@ -71,12 +71,12 @@
 //! | --- | --- |
 //! | `recorded.rs`, `recorder.rs` | the traits and the builder that a user writes |
 //! | `plan.rs`, `typed.rs`, `registry.rs` | the checked plan, its window on typed entities, who is who |
-//! | `hooks.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
+//! | `hooks.rs`, `handover.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
 //! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `capture.rs`, `keys.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
-//! | `dialect.rs` | the only file that branches on the database |
+//! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
 //!
@@ -97,6 +97,7 @@ mod dialect;
 mod erased;
 mod error;
 mod gather;
+mod handover;
 pub mod hooks;
 mod keys;
 mod listen;
@@ -147,6 +148,8 @@ pub mod __private {
     pub use inventory;
     pub use sea_orm;
     pub use sea_orm::prelude::{DateTimeUtc, Json, Uuid};
+
+    pub use crate::registry::{MaybeRecorded, Probe};
 }
 
 /// Registers at compile time what [`register`] does at run time.

@@ -11,6 +11,7 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::error::{RecordError, is_of_database, lost_a_race};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
@@ -65,8 +66,21 @@ where
     C: ConnectionTrait,
     O: Operation,
 {
+    apart_as(db, TransactionOptions::default(), operation).await
+}
+
+/// As [`apart`]; the options are for a transaction that is opened.
+async fn apart_as<C, O>(
+    db: &C,
+    options: TransactionOptions,
+    operation: O,
+) -> Result<O::Output, DbErr>
+where
+    C: ConnectionTrait,
+    O: Operation,
+{
     let anonymous = Context::new();
-    let options = Dialect::of(db).transaction_options(TransactionOptions::default());
+    let options = Dialect::of(db).transaction_options(options);
     match Target::of(db) {
         Target::Pool(pool) => in_transaction(pool, options, &anonymous, operation).await,
         Target::Recorded(recorded) => {
@@ -76,19 +90,51 @@ where
         Target::Restricted(pool) => in_transaction(pool, options, &anonymous, operation).await,
         #[cfg(feature = "rbac")]
         Target::RestrictedTransaction(txn) => {
-            in_unit(Connection::new(txn), &anonymous, operation).await
+            in_theirs(Connection::new(txn), &anonymous, operation).await
         }
-        Target::Transaction(txn) => in_unit(Connection::new(txn), &anonymous, operation).await,
-        Target::Unit(conn, unit) => in_unit(conn, &unit.context, operation).await,
-        Target::Other(conn) => in_unit(conn, &anonymous, operation).await,
+        Target::Transaction(txn) => in_theirs(Connection::new(txn), &anonymous, operation).await,
+        Target::Unit(conn, unit) => in_theirs(conn, &unit.context, operation).await,
+        Target::Other(conn) => in_theirs(conn, &anonymous, operation).await,
     }
 }
+
+/// Records that a row was deleted, and what is to be looked at because of it, after the deletion.
+///
+/// On a pool the deletion has committed, and nothing is left to lock: two who deleted the row at once
+/// would both find it unrecorded. SERIALIZABLE lets one of them through, and the other try again.
+pub(crate) async fn bury<C>(db: &C, tombstone: Buffer, mut notes: Buffer) -> Result<(), DbErr>
+where
+    C: ConnectionTrait,
+{
+    match tombstone {
+        tombstone if tombstone.is_empty() => {}
+        tombstone if Target::of(db).is_pool() => {
+            let options = Dialect::of(db).burial_options();
+            let mut tries = 0;
+            while let Err(error) = apart_as(db, options, Noted(tombstone.clone())).await {
+                tries += 1;
+                if tries == BURIALS || !lost_a_race(&error) {
+                    return Err(error);
+                }
+            }
+        }
+        tombstone => notes.merge(tombstone),
+    }
+    if notes.is_empty() {
+        return Ok(());
+    }
+    apart(db, Noted(notes)).await
+}
+
+/// How often a tombstone is tried. Each failure is another writer's success.
+const BURIALS: usize = 20;
 
 /// A save can fail after the row was written: a closure fails, or the database refuses the record.
 /// Within a transaction of the user's that must leave what was there before, so such saves get a
 /// savepoint, which costs two more round trips. Columns alone are refused where the record table is
 /// missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the first save in
-/// the process finds out, within its savepoint.
+/// the process finds out, within its savepoint. Where it goes missing later, the error says what is
+/// left, and the next save has a savepoint again.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
     node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
 }
@@ -119,11 +165,39 @@ where
     }
 }
 
+/// In a transaction of the user's, which nothing here undoes: an error says what it leaves.
+async fn in_theirs<O: Operation>(
+    conn: Connection<'_>,
+    context: &Context,
+    operation: O,
+) -> Result<O::Output, DbErr> {
+    let (output, flushed) = unit(conn, context, operation).await;
+    let output = output?;
+    match flushed {
+        Ok(()) => Ok(output),
+        Err(error) if Dialect::of(&conn).survives_errors() || !is_of_database(&error) => {
+            Err(RecordError::Stranded { source: error }.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 async fn in_unit<O: Operation>(
     conn: Connection<'_>,
     context: &Context,
     operation: O,
 ) -> Result<O::Output, DbErr> {
+    let (output, flushed) = unit(conn, context, operation).await;
+    let output = output?;
+    flushed.map(|()| output)
+}
+
+/// Runs an operation and records what it noted.
+async fn unit<O: Operation>(
+    conn: Connection<'_>,
+    context: &Context,
+    operation: O,
+) -> (Result<O::Output, DbErr>, Result<(), DbErr>) {
     let gathering = Gathering {
         conn,
         unit: Unit::immediate(context),
@@ -133,8 +207,7 @@ async fn in_unit<O: Operation>(
     // Also where it failed: in a transaction of the user's, what a hook refused after it was
     // written may be committed all the same.
     let flushed = flush(conn, &unit.context, unit.take(), true).await;
-    let output = result?;
-    flushed.map(|()| output)
+    (result, flushed)
 }
 
 /// Records what was noted.
@@ -179,10 +252,16 @@ operation!(Delete -> DeleteResult, |am, db| {
         Target::Unit(_, unit) => key.as_ref().map(|key| (unit, key)),
         _ => None,
     };
+    let noted = unit.is_some_and(|(unit, key)| unit.buffer().knows(entity, key));
     let known = unit.is_some_and(|(unit, key)| unit.buffer().knows_last(entity, key));
     let deleted = ActiveModelTrait::delete(am, db).await?;
-    if let (0, false, Some((unit, key))) = (deleted.rows_affected, known, unit) {
-        unit.buffer().forget_last(entity, key);
+    if let (0, Some((unit, key))) = (deleted.rows_affected, unit) {
+        match (noted, known) {
+            // Whoever did delete it records that.
+            (false, _) => unit.buffer().forget(entity, key),
+            (true, false) => unit.buffer().forget_last(entity, key),
+            (true, true) => {}
+        }
     }
     Ok(deleted)
 });

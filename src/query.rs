@@ -25,6 +25,7 @@ pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
 pub use resample::Resample;
 
+use crate::dialect::bind_time;
 use crate::time::{IntoRule, Window, truncate_to_micros};
 use crate::{Event, RecordEntity, RecordError};
 
@@ -173,14 +174,14 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
         if from > Window::LATEST {
             return self.filter(nothing());
         }
-        self.filter(R::RECORDED_AT.gte(time(rounded_up(within_years(from)))))
+        self.filter(R::RECORDED_AT.gte(bind_time(rounded_up(within_years(from)))))
     }
 
     fn until(self, to: DateTime<Utc>) -> Self {
         if to > Window::LATEST {
             return self;
         }
-        self.filter(R::RECORDED_AT.lt(time(rounded_up(within_years(to)))))
+        self.filter(R::RECORDED_AT.lt(bind_time(rounded_up(within_years(to)))))
     }
 
     fn latest(self) -> Self {
@@ -214,7 +215,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     fn as_of(self, t: DateTime<Utc>) -> Self {
         let until_then = match t < Window::EARLIEST {
             true => nothing(),
-            false => R::RECORDED_AT.lte(time(truncate_to_micros(within_years(t)))),
+            false => R::RECORDED_AT.lte(bind_time(truncate_to_micros(within_years(t)))),
         };
         self.filter(until_then)
             .latest_of_each()
@@ -252,10 +253,10 @@ fn between<R: RecordEntity>(
     until: Option<DateTime<Utc>>,
 ) -> Select<R> {
     let after = since.into_iter().fold(select, |select, since| {
-        select.filter(R::RECORDED_AT.gte(time(since)))
+        select.filter(R::RECORDED_AT.gte(bind_time(since)))
     });
     until.into_iter().fold(after, |select, until| {
-        select.filter(R::RECORDED_AT.lt(time(until)))
+        select.filter(R::RECORDED_AT.lt(bind_time(until)))
     })
 }
 
@@ -267,14 +268,6 @@ fn utc(value: Value) -> Option<DateTime<Utc>> {
         Value::ChronoDateTime(at) => Some(at?.and_utc()),
         _ => None,
     }
-}
-
-/// A time, in the form that every database compares with a record's.
-///
-/// A `DateTime<Utc>` goes to MySQL as a TIMESTAMP, which MariaDB takes for NULL where it is outside
-/// the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
-fn time(at: DateTime<Utc>) -> Value {
-    at.fixed_offset().into()
 }
 
 /// The nearest time that every database can compare with.

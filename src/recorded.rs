@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{RecordQuery, Recorder};
 
-/// An entity whose history is kept.
+/// An entity whose history is kept; it must have hooks, or its changes would go unseen.
 ///
 /// `#[recorded]` writes the record entity; the implementation says what is computed and what is
 /// watched:
@@ -50,7 +50,7 @@ use crate::{RecordQuery, Recorder};
     message = "`{Self}` does not say how it is recorded",
     note = "write `impl Recorded for Entity`, with `type Record = record::Entity`"
 )]
-pub trait Recorded: EntityTrait<Model: Sync> {
+pub trait Recorded: EntityTrait<Model: Sync, ActiveModel: Hooked> {
     /// The entity of the record table.
     type Record: RecordEntity<Recording = Self>;
 
@@ -284,7 +284,7 @@ impl std::fmt::Display for Event {
 /// An `ActiveModel` whose `ActiveModelBehavior` calls this library's [`hooks`](crate::hooks).
 ///
 /// `#[record_hooks]` implements it. An `ActiveModelBehavior` that calls the hooks by hand says so
-/// by implementing this, and [`register`](crate::register)s.
+/// by implementing this, and [`register`](crate::register)s; else its saves are refused.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no record hooks, so its changes would go unseen",
     label = "this entity cannot be recorded or watched yet",

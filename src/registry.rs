@@ -4,7 +4,7 @@
 //! listened to is worked out once, when the first hook runs or [`check`] is called.
 
 use std::any::TypeId;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{ActiveModelTrait, EntityTrait, RelationDef};
@@ -22,7 +22,7 @@ pub struct Registration(Entry);
 
 #[derive(Clone, Copy, Debug)]
 enum Entry {
-    Recorded(fn(&Hooks) -> Built),
+    Recorded(TypeId, fn(&Hooks) -> Built),
     Hooked(fn() -> HookedEntity),
 }
 
@@ -31,13 +31,33 @@ inventory::collect!(Registration);
 impl Registration {
     /// An entity that is recorded.
     pub const fn recorded<E: Recorded>() -> Self {
-        Self(Entry::Recorded(build::<E>))
+        Self(Entry::Recorded(TypeId::of::<E>(), build::<E>))
     }
 
     /// An active model whose behaviour calls the hooks.
     pub const fn hooked<A: Hooked>() -> Self {
         Self(Entry::Hooked(hooked::<A>))
     }
+}
+
+/// Finds out whether an entity is recorded, where its type is concrete: the constant of recorded
+/// entities comes before that of the trait [`MaybeRecorded`], which is there for all.
+#[derive(Debug)]
+pub struct Probe<E>(std::marker::PhantomData<E>);
+
+impl<E: Recorded> Probe<E> {
+    /// An entity that is recorded.
+    pub const REGISTRATION: Registration = Registration::recorded::<E>();
+}
+
+/// See [`Probe`].
+pub trait MaybeRecorded {
+    /// An entity that has hooks and is not recorded.
+    const REGISTRATION: Registration;
+}
+
+impl<E: EntityTrait<ActiveModel: Hooked>> MaybeRecorded for Probe<E> {
+    const REGISTRATION: Registration = Registration::hooked::<E::ActiveModel>();
 }
 
 /// An entity with hooks, its type forgotten.
@@ -60,10 +80,7 @@ fn hooked<A: Hooked>() -> HookedEntity {
 pub(crate) type Hooks = HashMap<String, Vec<HookedEntity>>;
 
 /// What became of a recorded entity: its plan, and what it listens to.
-struct Built {
-    type_id: TypeId,
-    result: Result<(Arc<dyn Plan>, Vec<Path>), RecordError>,
-}
+type Built = Result<(Arc<dyn Plan>, Vec<Path>), RecordError>;
 
 /// What the hooks of one entity do.
 #[derive(Default)]
@@ -79,6 +96,11 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// Whether its registration as recorded has been seen to.
+    fn is_built(&self) -> bool {
+        self.plan.is_some() || self.error.is_some()
+    }
+
     /// Whether the save can fail after the row was written, in a way that leaves the transaction
     /// usable; such a save wants a savepoint.
     pub(crate) fn computes(&self) -> bool {
@@ -109,10 +131,26 @@ impl Node {
 #[derive(Default)]
 pub(crate) struct Registry {
     nodes: HashMap<TypeId, Node>,
+    /// Entities that are known to call the hooks.
+    hooked: HashSet<TypeId>,
 }
 
 impl Registry {
-    /// What the hooks of `E` have to do; nothing for most entities.
+    /// What the hooks of `E` have to do, once they are called; nothing where it is neither recorded
+    /// nor watched.
+    pub(crate) fn called<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
+        match self.node::<E>()? {
+            None if !self.hooked.contains(&TypeId::of::<E>()) => Err(RecordError::plan(
+                table_name::<E>(),
+                "its hooks are called, but nobody registered it; write \
+                 `register_static!(Registration::hooked::<ActiveModel>())`, and \
+                 `register_static!(Registration::recorded::<Entity>())` if it is recorded",
+            )),
+            node => Ok(node),
+        }
+    }
+
+    /// How `E` is recorded and watched; not at all, for most entities.
     pub(crate) fn node<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
         self.node_of(TypeId::of::<E>())
     }
@@ -140,22 +178,28 @@ impl Registry {
                 }
             }
         }
-        let mut registry = Self::default();
+        let mut registry = Self {
+            hooked: hooks
+                .values()
+                .flatten()
+                .map(|entity| entity.type_id)
+                .collect(),
+            ..Self::default()
+        };
         for Registration(entry) in registrations {
-            if let Entry::Recorded(build) = entry {
-                registry.add(build(&hooks));
+            if let Entry::Recorded(entity, build) = entry
+                && !registry.nodes.get(entity).is_some_and(Node::is_built)
+            {
+                registry.add(*entity, build(&hooks));
             }
         }
         mark_cycles(&registry.nodes);
         registry
     }
 
-    fn add(&mut self, built: Built) {
-        let node = self.nodes.entry(built.type_id).or_default();
-        if node.plan.is_some() || node.error.is_some() {
-            return;
-        }
-        let (plan, paths) = match built.result {
+    fn add(&mut self, entity: TypeId, built: Built) {
+        let node = self.nodes.entry(entity).or_default();
+        let (plan, paths) = match built {
             Ok(built) => built,
             Err(error) => {
                 tracing::error!(%error, "an entity cannot be recorded");
@@ -165,7 +209,7 @@ impl Registry {
         };
         node.plan = Some(Arc::clone(&plan));
         for path in paths {
-            path.spread(&plan, built.type_id, |entity, listener, guard| {
+            path.spread(&plan, entity, |entity, listener, guard| {
                 let node = self.nodes.entry(entity).or_default();
                 node.listeners.extend(listener);
                 node.guards.extend(guard);
@@ -175,13 +219,6 @@ impl Registry {
 }
 
 fn build<E: Recorded>(hooks: &Hooks) -> Built {
-    Built {
-        type_id: TypeId::of::<E>(),
-        result: plan_and_paths::<E>(hooks),
-    }
-}
-
-fn plan_and_paths<E: Recorded>(hooks: &Hooks) -> Result<(Arc<dyn Plan>, Vec<Path>), RecordError> {
     let recorder = E::recorder();
     let mut paths = Vec::new();
     for watch in &recorder.watches {
@@ -229,8 +266,8 @@ pub(crate) fn registry() -> Arc<Registry> {
 
 /// Registers an entity that the macros did not.
 ///
-/// Call it before the entity is first saved; entities with `#[recorded]` and `#[record_hooks]`
-/// need no call.
+/// Call it before the entity is first saved; entities with `#[record_hooks]` need no call, whether or
+/// not `#[recorded]` wrote their record entity. To register twice does no harm.
 ///
 /// ```no_run
 /// # use sea_orm::entity::prelude::*;

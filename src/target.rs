@@ -58,6 +58,16 @@ impl<'c> Target<'c> {
         Self::of_borrowing(db)
     }
 
+    /// Whether statements commit by themselves, so that a save needs a transaction opened.
+    pub(crate) fn is_pool(&self) -> bool {
+        match self {
+            Self::Pool(_) | Self::Recorded(_) => true,
+            #[cfg(feature = "rbac")]
+            Self::Restricted(_) => true,
+            _ => false,
+        }
+    }
+
     /// The types that borrow, and are covariant in what they borrow.
     fn of_borrowing<C: ConnectionTrait>(db: &'c C) -> Self {
         // SAFETY: the lifetime of the cast's target is that of `db`, and both types may be shortened

@@ -11,10 +11,10 @@ use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Condition, Expr, LockType, Order};
 use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter,
-    QueryOrder, QuerySelect, Value,
+    QueryOrder, QuerySelect, Select, Value,
 };
 
-use crate::dialect::{Dialect, canonical};
+use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::plan::Shape;
 use crate::reads::{Reads, warn_unwatched};
@@ -160,9 +160,12 @@ impl<E: Recorded> TypedPlan<E> {
         properties: Vec<Value>,
     ) -> Result<Row, DbErr> {
         let columns = self.sources.iter().map(|column| model.get(*column));
-        let values: Vec<_> = columns.chain(properties).map(canonical).collect();
+        let values: Vec<_> = columns
+            .chain(properties)
+            .map(|value| dialect.canonical(value))
+            .collect();
         for (column, value) in self.shape.values().zip(&values) {
-            if let Some(problem) = dialect.alters(value) {
+            if let Some(problem) = dialect.alters(&column.ty, value) {
                 return Err(RecordError::Value {
                     entity: self.shape.entity.clone(),
                     column: column.name.clone(),
@@ -193,13 +196,10 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             if let Some(after) = page.after {
                 select = select.filter(beyond::<E>(after));
             }
-            for key in E::PrimaryKey::iter() {
-                select = select.order_by(key.into_column(), Order::Asc);
-            }
             if page.lock {
                 select = select.lock(Dialect::of(&conn).row_lock());
             }
-            let models = select
+            let models = by_key(select)
                 .all(&conn)
                 .await
                 .map_err(|error| self.loading(error))?;
@@ -213,12 +213,9 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         condition: Condition,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
-            let mut select = E::find().filter(condition);
-            for key in E::PrimaryKey::iter() {
-                select = select.order_by(key.into_column(), Order::Asc);
-            }
-            let select = select.lock(Dialect::of(&conn).row_lock());
-            let models = select
+            let select = E::find().filter(condition);
+            let models = by_key(select)
+                .lock(Dialect::of(&conn).row_lock())
                 .all(&conn)
                 .await
                 .map_err(|error| self.loading(error))?;
@@ -281,6 +278,13 @@ pub(crate) fn is_null(value: &Value) -> bool {
     *value == value.as_null()
 }
 
+/// In the order in which rows are locked.
+fn by_key<E: EntityTrait>(select: Select<E>) -> Select<E> {
+    E::PrimaryKey::iter().fold(select, |select, key| {
+        select.order_by(key.into_column(), Order::Asc)
+    })
+}
+
 /// Rows whose key comes after `after`, in lexicographic order.
 fn beyond<E: EntityTrait>(after: &Key) -> Condition {
     let columns: Vec<_> = E::PrimaryKey::iter()
@@ -326,10 +330,7 @@ pub(crate) fn lock_links<'a, E: EntityTrait>(
     columns: &'a [String],
 ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
     Box::pin(async move {
-        let mut select = E::find().filter(condition);
-        for key in E::PrimaryKey::iter() {
-            select = select.order_by(key.into_column(), Order::Asc);
-        }
+        let select = by_key(E::find().filter(condition));
         let models = select.lock(lock).all(&conn).await?;
         Ok(models
             .iter()

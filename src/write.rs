@@ -140,19 +140,32 @@ impl<'w> Writer<'w> {
 
     /// Whether a record of this row would be written now.
     pub(crate) async fn differs(&self, row: &Row) -> Result<bool, DbErr> {
-        let text = self.shape.text(("differs", self.dialect.index(), 1), || {
+        self.is_due("differs", From::Values, Where::Changed, row)
+            .await
+    }
+
+    /// Whether a record would be written now that this row is gone.
+    pub(crate) async fn lacks_tombstone(&self, key: &Row) -> Result<bool, DbErr> {
+        self.is_due("lacks tombstone", From::Latest, Where::Gone, key)
+            .await
+    }
+
+    async fn is_due(
+        &self,
+        name: &'static str,
+        from: From,
+        which: Where,
+        row: &Row,
+    ) -> Result<bool, DbErr> {
+        let text = self.shape.text((name, self.dialect.index(), 1), || {
             let mut sql = self.dialect.sql();
-            sql.push("SELECT 1 AS differs FROM ");
-            self.rows_and_latest(&mut sql, From::Values, 1);
-            self.condition(&mut sql, From::Values, Where::Changed);
+            sql.push("SELECT 1 AS due FROM ");
+            self.rows_and_latest(&mut sql, from, 1);
+            self.condition(&mut sql, from, which);
             sql.finish()
         });
-        let statement = self.statement(
-            text,
-            self.cells(From::Values, std::slice::from_ref(row))
-                .collect(),
-        );
-        let found = self.conn.query_one(&statement).await;
+        let values = self.cells(from, std::slice::from_ref(row)).collect();
+        let found = self.conn.query_one(&self.statement(text, values)).await;
         Ok(found
             .map_err(|error| self.failed("reading", error))?
             .is_some())

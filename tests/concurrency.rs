@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryOrder,
-    QuerySelect, Set, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, IntoActiveModel, ModelTrait, QueryOrder, QuerySelect, Set, Statement,
+    TransactionTrait,
 };
-use sea_orm_record::{Event, RecordedConnection, RecordedTransaction, is_retryable};
-use tokio::sync::Barrier;
+use sea_orm_record::{Event, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable};
+use tokio::sync::{Barrier, Notify};
 
 use crate::blog::{self, article, note, topic};
 use crate::harness::each_database;
@@ -41,6 +42,87 @@ where
         }
     }
     panic!("it was never let through");
+}
+
+async fn events(note: &note::Model, db: &DatabaseConnection) -> Vec<Event> {
+    let records = note
+        .records()
+        .order_by_asc(note::record::Column::RecordedAt);
+    let records = records.all(db).await.unwrap();
+    records.iter().map(|record| record.event).collect()
+}
+
+/// Holds every record of a note back between what its statement read and what it writes. On SQLite,
+/// which has one writer at a time, it stands open.
+struct Gate {
+    db: DatabaseConnection,
+    /// Holds the lock that records wait for.
+    holder: DatabaseTransaction,
+}
+
+impl Gate {
+    async fn close(db: &DatabaseConnection) -> Self {
+        let (make, hold) = match db.get_database_backend() {
+            DbBackend::Postgres => (
+                vec![
+                    "CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS \
+                     $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$",
+                    "CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON note_record \
+                     FOR EACH ROW EXECUTE FUNCTION gate()",
+                ],
+                "SELECT pg_advisory_lock(1)",
+            ),
+            DbBackend::MySql => (
+                vec![
+                    "CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON note_record FOR EACH ROW BEGIN \
+                     DO GET_LOCK(CONCAT('gate', DATABASE()), 60); \
+                     DO RELEASE_LOCK(CONCAT('gate', DATABASE())); END",
+                ],
+                "DO GET_LOCK(CONCAT('gate', DATABASE()), 60)",
+            ),
+            _ => (vec![], "SELECT 1"),
+        };
+        for sql in make {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        let holder = db.begin().await.unwrap();
+        holder.execute_unprepared(hold).await.unwrap();
+        let db = db.clone();
+        Self { db, holder }
+    }
+
+    /// Waits until so many records are held back.
+    async fn wait_for(&self, count: i64) {
+        let waiting = match self.db.get_database_backend() {
+            DbBackend::Postgres => {
+                "SELECT count(*) AS n FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+                 WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+            }
+            DbBackend::MySql => {
+                "SELECT count(*) AS n FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND state = 'User lock'"
+            }
+            _ => return,
+        };
+        for _ in 0..1_000 {
+            let statement = Statement::from_string(self.db.get_database_backend(), waiting);
+            let row = self.db.query_one_raw(statement).await.unwrap().unwrap();
+            if row.try_get::<i64>("", "n").unwrap() == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("not all came to the gate");
+    }
+
+    async fn open(&self) {
+        let release = match self.db.get_database_backend() {
+            DbBackend::Postgres => "SELECT pg_advisory_unlock(1)",
+            DbBackend::MySql => "DO RELEASE_LOCK(CONCAT('gate', DATABASE()))",
+            _ => return,
+        };
+        self.holder.execute_unprepared(release).await.unwrap();
+    }
 }
 
 /// Numbers that look random and are the same in each run.
@@ -160,6 +242,55 @@ each_database! {
         assert_eq!(records.last().unwrap().text, note.text);
         for pair in records.windows(2) { assert_ne!(pair[0].text, pair[1].text); }
         assert_articles_are_current(&db).await;
+    }
+
+    /// Once the row is gone nothing is left to lock: both find that nobody said so.
+    async fn two_deletions_of_one_row_through_the_trait_on_a_pool(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        for _ in 0..3 {
+            let note = blog::note(&db, "0").await;
+            let gate = Gate::close(&db).await;
+            let deletion = || ModelTrait::delete(note.clone(), &db);
+            let opener = async {
+                gate.wait_for(2).await;
+                gate.open().await;
+            };
+            let (a, b, ()) = tokio::join!(deletion(), deletion(), opener);
+            (a.unwrap(), b.unwrap());
+            assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted]);
+        }
+    }
+
+    /// Who deletes nothing records nothing.
+    async fn a_deletion_beside_one_through_the_trait_on_a_pool(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        for gathered in [false, true] {
+            let note = blog::note(&db, "0").await;
+            let gate = Gate::close(&db).await;
+            let begun = Notify::new();
+            let opener = async {
+                gate.wait_for(1).await;
+                begun.notify_one();
+                // MariaDB has the other wait for a lock meanwhile.
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                gate.open().await;
+            };
+            let late = async {
+                begun.notified().await;
+                if !gathered {
+                    return note.clone().delete(&db).await.map(drop);
+                }
+                let txn = recorded.begin().await?;
+                note.clone().delete(&txn).await?;
+                txn.commit().await
+            };
+            let (first, late, ()) = tokio::join!(ModelTrait::delete(note.clone(), &db), late, opener);
+            (first.unwrap(), late.unwrap());
+            assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted]);
+        }
     }
 
     async fn a_rename_beside_an_edit(test: TestDb) {

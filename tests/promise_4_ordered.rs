@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
+use sea_orm::sea_query::{Query, SimpleExpr};
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryOrder, Set,
-    TransactionTrait,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, Select, Set, TransactionTrait,
 };
-use sea_orm_record::{Context, Event, RecordError, RecordedConnection};
+use sea_orm_record::{Context, Event, RecordError, RecordQuery, RecordedConnection, RecordedModel};
 
 use crate::blog::{self, article, note, topic};
-use crate::harness::each_database;
+use crate::harness::{Engine, each_database};
 
 /// The times of a note's records, as the database sorts them.
 async fn times(db: &impl ConnectionTrait, id: i32) -> Vec<DateTime<Utc>> {
@@ -33,6 +34,17 @@ async fn record_at(db: &impl ConnectionTrait, id: i32, at: DateTime<Utc>) {
         .exec_without_returning(db)
         .await
         .unwrap();
+}
+
+/// As another program writes it.
+async fn insert_record(db: &impl ConnectionTrait, id: i32, at: DateTime<Utc>, text: &str) {
+    let at = at.fixed_offset();
+    let insert = Query::insert()
+        .into_table(note::record::Entity)
+        .columns(["recording_id", "recorded_at", "event", "text"])
+        .values_panic([id.into(), at.into(), "created".into(), text.into()])
+        .to_owned();
+    db.execute(&insert).await.unwrap();
 }
 
 async fn set_text(db: &impl ConnectionTrait, id: i32, text: &str) -> Result<note::Model, DbErr> {
@@ -208,6 +220,102 @@ each_database! {
         let again = note::ActiveModel { id: Set(note.id), ..note::draft("5") };
         again.insert(&db).await.unwrap();
         assert!(times(&db, note.id).await[3] > Utc::now() - Duration::minutes(1));
+    }
+
+    /// MariaDB's TIMESTAMP, as which sqlx sends a `DateTime<Utc>`, knows the years 1970 to 2038 alone.
+    async fn times_before_1970_and_after_2038_are_times_as_well(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        let at_time = |time: DateTime<Utc>| recorded.with_context(Context::new().clock(time));
+        let moon = at("1969-07-20T20:17:40.000001Z");
+        let step = Duration::microseconds(1);
+
+        let note = note::draft("0").insert(&at_time(moon)).await.unwrap();
+        set_text(&at_time(moon + step), note.id, "1").await.unwrap();
+        let txn = at_time(moon + step * 2).begin().await.unwrap();
+        set_text(&txn, note.id, "2").await.unwrap();
+        txn.commit().await.unwrap();
+        let error = set_text(&at_time(moon + step), note.id, "stale").await.unwrap_err();
+        let Some(RecordError::Clock { problem, .. }) = RecordError::of(&error) else { panic!("{error:?}") };
+        assert!(problem.contains("1969-07-20"), "{problem}");
+        note.clone().delete(&at_time(moon + step * 3)).await.unwrap();
+        let first = [0, 1, 2, 3].map(|steps| moon + step * steps);
+        assert_eq!(times(&db, note.id).await, first);
+
+        // Another writer's clock is far ahead.
+        let late = at("2040-02-29T23:59:59.999999Z");
+        insert_record(&db, note.id, late, "3").await;
+        note::ActiveModel { id: Set(note.id), ..note::draft("4") }.insert(&db).await.unwrap();
+        set_text(&db, note.id, "5").await.unwrap();
+        let error = set_text(&at_time(Utc::now()), note.id, "stale").await.unwrap_err();
+        assert!(matches!(RecordError::of(&error), Some(RecordError::Clock { .. })), "{error:?}");
+        let rest = [0, 1, 2].map(|steps| late + step * steps);
+        assert_eq!(times(&db, note.id).await[4..], rest);
+
+        // And they are found.
+        let text = async |select: Select<note::record::Entity>| {
+            let record = select.order_by_asc(note::record::Column::RecordedAt).one(&db).await.unwrap();
+            record.map(|record| record.text)
+        };
+        let found = async |text: Option<String>| text.map(|text| text.parse::<i32>().unwrap());
+        let records = || note.records();
+        assert_eq!(found(text(records().since(moon + step)).await).await, Some(1));
+        assert_eq!(found(text(records().since(late + step)).await).await, Some(4));
+        assert_eq!(found(text(records().until(moon + step).latest()).await).await, Some(0));
+        assert_eq!(found(text(records().until(late + step).latest()).await).await, Some(3));
+        assert_eq!(found(text(records().as_of(moon + step)).await).await, Some(1));
+        assert_eq!(found(text(records().as_of(late + step * 2)).await).await, Some(5));
+        assert_eq!(found(text(records().as_of(moon + step * 3)).await).await, None);
+    }
+
+    /// SQLite compares texts, so ours must be those that sqlx binds for the field of a model.
+    async fn a_time_is_written_as_sqlx_would_write_it(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        let starts = ["2020-01-01T00:00:00Z", "2020-01-01T00:00:00.120Z", "2020-01-01T00:00:00.000001Z"];
+        for start in starts.map(at) {
+            let past = recorded.with_context(Context::new().clock(start));
+            let note = note::draft("0").insert(&past).await.unwrap();
+            let column = note::record::Column::RecordedAt;
+            assert_eq!(note.records().filter(column.eq(start)).count(&db).await.unwrap(), 1, "{start}");
+            // A microsecond later, in SQL.
+            let ahead = Utc::now() + Duration::hours(1);
+            let ahead = DateTime::from_timestamp(ahead.timestamp(), start.timestamp_subsec_nanos()).unwrap();
+            record_at(&db, note.id, ahead).await;
+            set_text(&db, note.id, "1").await.unwrap();
+            let next = column.eq(ahead + Duration::microseconds(1));
+            assert_eq!(note.records().filter(next).count(&db).await.unwrap(), 1, "{start}");
+        }
+    }
+
+    /// What `docs/reading.md` says of the fields of a record's model.
+    async fn the_field_of_a_model_goes_to_mariadb_as_a_timestamp(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let column = note::record::Column::RecordedAt;
+        let is_mariadb = test.engine() == Engine::MariaDb;
+        for (id, time) in (1..).zip(["1969-07-20T20:17:40Z", "2040-02-29T12:00:00Z"].map(at)) {
+            let record = note::record::ActiveModel {
+                recording_id: Set(id),
+                recorded_at: Set(time),
+                event: Set(Event::Updated),
+                text: Set("x".to_owned()),
+                ..Default::default()
+            };
+            let inserted = note::record::Entity::insert(record).exec_without_returning(&db).await;
+            assert_eq!(inserted.is_err(), is_mariadb, "{time}: {inserted:?}");
+            if is_mariadb {
+                insert_record(&db, id, time, "x").await;
+            }
+            let of_row = || note::record::Entity::find().filter(note::record::Column::RecordingId.eq(id));
+            let found = async |filter: SimpleExpr| of_row().filter(filter).one(&db).await.unwrap();
+            assert_eq!(found(column.eq(time)).await.is_none(), is_mariadb, "{time}");
+            // With an offset it goes there as text; and what is read is right.
+            let record = found(column.eq(time.fixed_offset())).await.unwrap();
+            assert_eq!(record.recorded_at, time);
+        }
     }
 
     async fn one_stale_row_among_many_leaves_none_written(test: TestDb) {

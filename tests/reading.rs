@@ -47,7 +47,7 @@ pub mod seat {
 /// A record entity by hand, as `sea-orm-cli` writes one, whose times have no zone.
 mod plain_time {
     use sea_orm::entity::prelude::*;
-    use sea_orm_record::{RecordEntity, Recorded, Recorder, Registration, record_hooks};
+    use sea_orm_record::{RecordEntity, Recorded, Recorder, record_hooks};
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "plain_time")]
@@ -70,8 +70,6 @@ mod plain_time {
 
     #[record_hooks]
     impl ActiveModelBehavior for ActiveModel {}
-
-    sea_orm_record::register_static!(Registration::recorded::<Entity>());
 
     pub mod record {
         use super::*;
@@ -641,11 +639,37 @@ each_database! {
         let topic = blog::topic(&db, "Rust").await;
         let article = blog::article(&db, &topic, "One").await;
         db.execute_unprepared("DELETE FROM article").await?;
+        assert!(article.has_unrecorded_changes(&db).await?);
         article.record_now(&db).await?;
+        assert!(!article.has_unrecorded_changes(&db).await?);
         article.record_now(&db).await?;
         let records = article.records().order_by_asc(Column::RecordedAt).all(&db).await?;
         let events: Vec<_> = records.iter().map(|record| (record.event, record.title.as_str())).collect();
         assert_eq!(events, [(Event::Created, "One"), (Event::Deleted, "One")]);
+
+        // Of a row that was never recorded there is nothing to say.
+        let never = article_with(&db, 7, &[]).await;
+        db.execute_unprepared("DELETE FROM article").await?;
+        assert!(!never.has_unrecorded_changes(&db).await?);
+
+        // Of columns alone, and within transactions.
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        for gathered in [false, true] {
+            let note = blog::note(&db, "One").await;
+            db.execute_unprepared("DELETE FROM note").await?;
+            assert!(note.has_unrecorded_changes(&db).await?);
+            if gathered {
+                let txn = recorded.begin().await?;
+                note.record_now(&txn).await?;
+                txn.commit().await?;
+            } else {
+                note.record_now(&db).await?;
+            }
+            assert!(!note.has_unrecorded_changes(&db).await?);
+            let last = note.records().latest().one(&db).await?.unwrap();
+            assert_eq!((last.event, last.text.as_str()), (Event::Deleted, "One"));
+        }
         Ok(())
     }
 }

@@ -259,3 +259,38 @@ each_database! {
         assert_eq!((records.len(), &*records[0].headline), (1, "v: a"));
     }
 }
+
+each_database! {
+    async fn a_transaction_of_an_async_closure_can_be_spawned(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "first").await;
+        let recorded = RecordedConnection::new(db.clone());
+        let row = note.clone();
+        let spawned = tokio::spawn(async move {
+            recorded.transaction_async(async |txn| {
+                let mut am = row.clone().into_active_model();
+                am.text = Set("second".to_owned());
+                let row = am.update(txn).await?;
+                txn.transaction_async(async |nested| {
+                    let mut am = row.clone().into_active_model();
+                    am.text = Set("third".to_owned());
+                    sea_orm::ActiveModelTrait::update(am, nested).await
+                }).await.map_err(|error| DbErr::Custom(error.to_string()))?;
+                note::record::Entity::find().all(txn).await
+            }).await
+        });
+        assert_eq!(spawned.await.unwrap().unwrap().len(), 2);
+    }
+
+    /// Two traits have it, and both may be in scope.
+    async fn which_database_it_is_can_be_asked_with_every_trait_in_scope(test: TestDb) {
+        #[allow(unused_imports)]
+        use sea_orm::{ConnectionTrait, StreamTrait};
+        let db = test.connect().await;
+        let recorded = RecordedConnection::new(db.clone());
+        let txn = recorded.begin().await.unwrap();
+        assert_eq!(recorded.get_database_backend(), db.get_database_backend());
+        assert_eq!(txn.get_database_backend(), db.get_database_backend());
+    }
+}

@@ -1,7 +1,7 @@
 //! Recorders that contradict their tables or watch what cannot be seen: the first save says so.
 
 use sea_orm::{DatabaseConnection, EntityTrait, PaginatorTrait, Set};
-use sea_orm_record::{RecordError, RecordedConnection};
+use sea_orm_record::{RecordError, RecordedConnection, Registration, register};
 
 use crate::blog::create_table;
 
@@ -150,6 +150,91 @@ pub mod riddle {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Calls the hooks by hand, and nobody registered it.
+pub mod stray {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Hooked, hooks};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "stray")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    #[async_trait::async_trait]
+    impl ActiveModelBehavior for ActiveModel {
+        async fn before_save<C: ConnectionTrait>(
+            self,
+            db: &C,
+            insert: bool,
+        ) -> Result<Self, DbErr> {
+            hooks::before_save(self, db, insert).await
+        }
+
+        async fn before_delete<C: ConnectionTrait>(self, db: &C) -> Result<Self, DbErr> {
+            hooks::before_delete(self, db).await
+        }
+    }
+
+    impl Hooked for ActiveModel {}
+}
+
+/// Recorded without `#[recorded]`, and not registered: `#[record_hooks]` finds out.
+pub mod plain {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Event, RecordEntity, Recorded, record_hooks};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "unregistered")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub name: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub mod record {
+        use super::*;
+
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "unregistered_record")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_id: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recorded_at: DateTimeUtc,
+            pub event: Event,
+            pub name: String,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl RecordEntity for Entity {
+            type Recording = super::Entity;
+            type Properties = ();
+
+            const RECORDED_AT: Column = Column::RecordedAt;
+            const EVENT: Column = Column::Event;
+        }
+    }
+}
+
 /// A database of SQLite: nothing here depends on the database.
 async fn database() -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
@@ -219,6 +304,56 @@ async fn the_first_save_says_what_nothing_computes() {
     assert_eq!(entity, "riddle");
     assert!(problem.contains("`answer`"), "{problem}");
     assert_eq!(riddle::Entity::find().count(&db).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn hooks_that_nobody_registered_refuse_every_save() {
+    let db = database().await;
+    create_table(&db, stray::Entity).await;
+    for error in [
+        sea_orm::ActiveModelTrait::insert(
+            stray::ActiveModel {
+                id: sea_orm::NotSet,
+            },
+            &db,
+        )
+        .await
+        .unwrap_err(),
+        sea_orm::ActiveModelTrait::delete(stray::ActiveModel { id: Set(1) }, &db)
+            .await
+            .unwrap_err(),
+    ] {
+        let (entity, problem) = problem(RecordError::of(&error).unwrap());
+        assert_eq!(entity, "stray");
+        assert!(
+            problem.contains("Registration::hooked::<ActiveModel>()"),
+            "{problem}"
+        );
+    }
+    assert_eq!(stray::Entity::find().count(&db).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_entity_with_hooks_that_says_how_it_is_recorded_is_recorded() {
+    let db = database().await;
+    create_table(&db, plain::Entity).await;
+    create_table(&db, plain::record::Entity).await;
+    let row = plain::ActiveModel {
+        name: Set("first".to_owned()),
+        ..Default::default()
+    };
+    let row = row.insert(&db).await.unwrap();
+    let records = async || plain::record::Entity::find().count(&db).await.unwrap();
+    assert_eq!(records().await, 1);
+    // Once more by hand does no harm.
+    for _ in 0..2 {
+        register(Registration::recorded::<plain::Entity>());
+        register(Registration::hooked::<plain::ActiveModel>());
+    }
+    let mut am = sea_orm::IntoActiveModel::into_active_model(row);
+    am.name = Set("second".to_owned());
+    sea_orm::ActiveModelTrait::update(am, &db).await.unwrap();
+    assert_eq!(records().await, 2);
 }
 
 #[test]

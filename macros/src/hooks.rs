@@ -65,6 +65,15 @@ fn hooked(args: &TokenStream, mut hooks: ItemImpl) -> syn::Result<TokenStream> {
             ::sea_orm_record::Registration::hooked::<#active_model>()
         }
 
+        // Recorded as well, if it is: `#[recorded]` may not stand there.
+        ::sea_orm_record::__private::inventory::submit! {{
+            #[allow(unused_imports)]
+            use ::sea_orm_record::__private::MaybeRecorded as _;
+            ::sea_orm_record::__private::Probe::<
+                <#active_model as ::sea_orm::ActiveModelTrait>::Entity
+            >::REGISTRATION
+        }}
+
         #methods
     })
 }

@@ -7,14 +7,15 @@ use sea_orm::{
     QuerySelect, Select, Value,
 };
 
-use super::{Diff, time, utc};
+use super::{Diff, utc};
 use crate::capture;
+use crate::dialect::bind_time;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::operation::{Noted, run};
 use crate::registry::plan_of;
 use crate::typed::key_of;
-use crate::{Event, RecordEntity, Recorded};
+use crate::{RecordEntity, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.
 pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
@@ -28,7 +29,8 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         })
     }
 
-    /// Records the row as it stands in the database, if that differs from its last record.
+    /// Records the row as it stands in the database, if that differs from its last record, or that
+    /// it is gone.
     ///
     /// For rows that something else wrote; saves need no call. In a recorded transaction the
     /// record is written with the others.
@@ -44,12 +46,13 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         async move {
             let plan = plan_of::<Self::Entity>()?;
             let mut notes = Buffer::default();
-            notes.touch(&plan, key, Note::new(Event::Updated));
+            notes.touch(&plan, key, Note::unseen());
             run::<Self::Entity, C, _>(db, Noted(notes)).await
         }
     }
 
-    /// Whether the row as it stands in the database differs from its last record, or has none.
+    /// Whether the row as it stands in the database differs from its last record, or has none;
+    /// for a row that is gone, whether its last record does not say so.
     ///
     /// # Errors
     ///
@@ -118,7 +121,7 @@ type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;
 
 /// The time of a record, as times are compared.
 fn instant(recorded_at: Value) -> Value {
-    utc(recorded_at.clone()).map_or(recorded_at, time)
+    utc(recorded_at.clone()).map_or(recorded_at, bind_time)
 }
 
 fn neighbours<M: RecordModel>(record: &M) -> Select<M::Entity> {

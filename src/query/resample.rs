@@ -23,8 +23,8 @@ use sea_orm::{
 };
 
 use self::one_row::{OneRow, STATEMENT};
-use super::{between, own, table_of, time, unordered, utc};
-use crate::dialect::Dialect;
+use super::{between, own, table_of, unordered, utc};
+use crate::dialect::{Dialect, bind_time};
 use crate::time::{Buckets, Every};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
@@ -285,7 +285,7 @@ impl<R: RecordEntity> Resample<R> {
         let select = self
             .select
             .clone()
-            .filter(R::RECORDED_AT.gte(time(from)))
+            .filter(R::RECORDED_AT.gte(bind_time(from)))
             .limit(most as u64 + 1);
         let records = self.read(db, select).await?;
         let is_rest = records.len() <= most;
@@ -371,7 +371,7 @@ impl<R: RecordEntity> Resample<R> {
         if times.is_empty() {
             return Ok(Vec::new());
         }
-        let times = times.iter().copied().map(time);
+        let times = times.iter().copied().map(bind_time);
         let picked = self.select.clone();
         self.read(db, picked.filter(own::<R>(R::RECORDED_AT).is_in(times)))
             .await

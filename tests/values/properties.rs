@@ -38,6 +38,7 @@ macro_rules! entity {
         }
     };
 }
+pub(super) use entity;
 
 entity!(computed, "v_computed", {
     pub step: i32,
@@ -72,19 +73,6 @@ entity!(huge, "v_huge", {
     doubled: u64,
 }, |model| record::Properties {
     doubled: model.half as u64 * 2,
-});
-
-// For PostgreSQL.
-entity!(listed, "v_listed", {
-    pub step: i32,
-}, {
-    numbers: Vec<i32>,
-    words: Option<Vec<String>>,
-    #[sea_orm(column_type = "JsonBinary")] json: Json,
-}, |model| record::Properties {
-    numbers: vec![model.step; 2],
-    words: (model.step > 0).then(|| vec![if model.step == 7 { "\0".to_owned() } else { format!("{}, \"", model.step) }]),
-    json: serde_json::json!({"a": if model.step == 8 { "\0" } else { "" }}),
 });
 
 fn compute(step: i32) -> computed::record::Properties {
@@ -193,7 +181,7 @@ fn assert_names(error: &DbErr, column: &str) {
     }
 }
 
-async fn assert_properties<E>(
+pub(super) async fn assert_properties<E>(
     db: &sea_orm::DatabaseConnection,
     expected: &[(&str, sea_orm::Value)],
     id: i32,
@@ -220,7 +208,9 @@ async fn assert_properties<E>(
     }
 }
 
-fn named<P: sea_orm_record::Properties>(properties: P) -> Vec<(&'static str, sea_orm::Value)> {
+pub(super) fn named<P: sea_orm_record::Properties>(
+    properties: P,
+) -> Vec<(&'static str, sea_orm::Value)> {
     P::NAMES
         .iter()
         .copied()
@@ -245,14 +235,6 @@ each_database! {
             row.delete(&db).await.unwrap();
             assert_properties::<computed::Entity>(&db, &named(compute(step)), id).await;
         }
-    }
-
-    async fn an_array_serves_as_a_property_and_is_quiet(test: TestDb) {
-        if !is(&test, Engine::Postgres) {
-            return;
-        }
-        let values = [0, 1, 2].map(|step| listed::Model { id: 0, step });
-        is_recorded_and_quiet::<listed::Entity>(&test, values.to_vec()).await;
     }
 
     async fn a_property_that_would_be_altered_is_refused_and_leaves_nothing(test: TestDb) {
@@ -344,18 +326,5 @@ each_database! {
         assert_names(&txn.commit().await.unwrap_err(), column);
         assert_eq!(poisoned::Entity::find().count(&db).await.unwrap(), 0);
         assert_eq!(poisoned::record::Entity::find().count(&db).await.unwrap(), 0);
-    }
-
-    async fn nul_that_postgres_finds_elsewhere_leaves_nothing_either(test: TestDb) {
-        if !is(&test, Engine::Postgres) {
-            return;
-        }
-        let db = test.connect().await;
-        create::<listed::Entity>(&db).await;
-        for step in [7, 8] {
-            let inserted = listed::ActiveModel { id: Set(1), step: Set(step) }.insert(&db).await;
-            assert!(RecordError::of(&inserted.unwrap_err()).is_some());
-            assert_eq!(listed::Entity::find().count(&db).await.unwrap(), 0);
-        }
     }
 }

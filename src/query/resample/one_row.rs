@@ -13,8 +13,8 @@ use sea_orm::{
 
 use super::{Pick, failed, pieces};
 use crate::RecordEntity;
-use crate::dialect::{BucketSeek, Dialect};
-use crate::query::{between, own, time, utc};
+use crate::dialect::{BucketSeek, Dialect, bind_time};
+use crate::query::{between, own, utc};
 use crate::typed::Key;
 
 /// Buckets of one statement. MariaDB, whose buckets are queries of a UNION, opens the table once for
@@ -151,8 +151,8 @@ impl<R: RecordEntity> OneRow<R> {
         let times = edges.windows(2).map(|edge| {
             let mut one = self.records();
             one.expr_as(pick.of(at()), PICKED)
-                .and_where(at().gte(time(edge[0])))
-                .and_where(at().lt(time(edge[1])));
+                .and_where(at().gte(bind_time(edge[0])))
+                .and_where(at().lt(bind_time(edge[1])));
             one
         });
         let times = times.reduce(|mut first, next| first.union(UnionType::All, next).take());
@@ -181,7 +181,7 @@ fn within_bucket<C: ColumnTrait>(mut records: SelectStatement, recorded_at: C) -
 /// Two arrays, so that the text is the same for any number of buckets and is planned once.
 fn buckets_of_arrays(edges: &[DateTime<Utc>]) -> SelectStatement {
     let array = |edges: &[DateTime<Utc>]| {
-        let edges = edges.iter().copied().map(time).collect();
+        let edges = edges.iter().copied().map(bind_time).collect();
         Value::Array(ArrayType::ChronoDateTimeWithTimeZone, Some(Box::new(edges)))
     };
     let unnest = |edges| Func::cust("unnest").arg(Expr::val(array(edges)));
@@ -196,5 +196,7 @@ fn buckets_of_arrays(edges: &[DateTime<Utc>]) -> SelectStatement {
 }
 
 fn buckets(edges: &[DateTime<Utc>]) -> impl Iterator<Item = (Value, Value)> {
-    edges.windows(2).map(|edge| (time(edge[0]), time(edge[1])))
+    edges
+        .windows(2)
+        .map(|edge| (bind_time(edge[0]), bind_time(edge[1])))
 }

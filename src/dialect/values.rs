@@ -1,0 +1,192 @@
+//! Which values a database keeps as they are. What it would alter is refused.
+
+use chrono::{Datelike, Timelike};
+use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
+use sea_orm::Value;
+use sea_orm::prelude::Decimal;
+use sea_orm::sea_query::{ArrayType, ColumnType, OptionEnum};
+
+use super::{Dialect, bind_time};
+
+impl Dialect {
+    /// A value in the form that is compared and written: JSON with its keys in order, so that
+    /// comparing its text is comparing by value; an array of JSON as one JSON value, as SeaORM's
+    /// `save_as` makes it; times in a form that covers all years.
+    pub(crate) fn canonical(self, value: Value) -> Value {
+        match value {
+            Value::Json(Some(json)) => Value::Json(Some(Box::new(sorted(*json)))),
+            Value::Array(ArrayType::Json, Some(items)) => {
+                let items = items.into_iter().map(|item| match item {
+                    Value::Json(Some(json)) => sorted(*json),
+                    _ => serde_json::Value::Null,
+                });
+                Value::Json(Some(Box::new(items.collect())))
+            }
+            Value::ChronoDateTimeUtc(Some(at)) => bind_time(at),
+            Value::ChronoDateTimeLocal(Some(at)) => at.fixed_offset().into(),
+            Value::TimeDateTimeWithTimeZone(Some(at)) if self.0 == MySql => {
+                let utc = chrono::DateTime::from_timestamp(at.unix_timestamp(), at.nanosecond());
+                utc.map_or(Value::TimeDateTimeWithTimeZone(Some(at)), bind_time)
+            }
+            other => other,
+        }
+    }
+
+    /// Why a column of this type would alter `value`, or refuse it in a way that loses the column's
+    /// name.
+    pub(crate) fn alters(self, ty: &ColumnType, value: &Value) -> Option<&'static str> {
+        match value {
+            Value::Array(_, items) => self.alters_array(ty, items.as_deref()),
+            Value::Float(Some(x)) => self.alters_float(f64::from(*x)),
+            Value::Double(Some(x)) => self.alters_float(*x),
+            Value::Decimal(Some(decimal)) => self.alters_decimal(ty, decimal),
+            Value::BigUnsigned(Some(n)) if self.0 != MySql && i64::try_from(*n).is_err() => {
+                Some("it is above 9,223,372,036,854,775,807, the largest integer here")
+            }
+            Value::String(Some(text)) => self.alters_text(ty, text),
+            Value::Enum(OptionEnum::Some(name)) => self.alters_text(ty, &name.value),
+            Value::Char(Some(c)) => self.alters_text(ty, c.encode_utf8(&mut [0; 4])),
+            Value::Json(Some(json)) if self.0 == Postgres && has_nul(json) => {
+                Some("PostgreSQL has no NUL character in JSON")
+            }
+            time => self.alters_time(time),
+        }
+    }
+
+    fn alters_array(self, ty: &ColumnType, items: Option<&Vec<Value>>) -> Option<&'static str> {
+        match self.0 {
+            Sqlite => return Some("SQLite has no arrays"),
+            MySql => return Some("MySQL has no arrays"),
+            _ => {}
+        }
+        let of = match ty {
+            ColumnType::Array(of) => of,
+            other => other,
+        };
+        items?.iter().find_map(|item| self.alters(of, item))
+    }
+
+    fn alters_float(self, x: f64) -> Option<&'static str> {
+        match self.0 {
+            Sqlite if x.is_nan() => Some("SQLite turns NaN into NULL"),
+            MySql if !x.is_finite() => Some("MySQL has no NaN and no infinities"),
+            _ => None,
+        }
+    }
+
+    fn alters_decimal(self, ty: &ColumnType, decimal: &Decimal) -> Option<&'static str> {
+        match (self.0, ty) {
+            (Sqlite, _) if !survives_double(decimal) => {
+                Some("SQLite keeps decimals as doubles, which hold 15 digits")
+            }
+            (MySql | Postgres, ColumnType::Decimal(Some((_, scale))))
+                if decimal.normalize().scale() > *scale =>
+            {
+                Some("it has more decimals than the column, which would round it")
+            }
+            _ => None,
+        }
+    }
+
+    fn alters_text(self, ty: &ColumnType, text: &str) -> Option<&'static str> {
+        match (self.0, ty) {
+            (Postgres, _) if text.contains('\0') => Some("PostgreSQL has no NUL character in text"),
+            (MySql, ColumnType::Char(_)) if text.ends_with(' ') => {
+                Some("MySQL cuts spaces off the end of a `char`; use a `varchar`")
+            }
+            _ => None,
+        }
+    }
+
+    /// What a driver cannot encode must be refused as well: sea-query would leave it out, and the
+    /// values after it would take its place.
+    fn alters_time(self, value: &Value) -> Option<&'static str> {
+        match self.0 {
+            Sqlite => return unwritable_in_rfc3339(value),
+            MySql if year(value).is_some_and(|year| !(0..=9999).contains(&year)) => {
+                return Some("MySQL's years end at 9999, and begin at 0");
+            }
+            _ if year(value).is_some_and(|year| year < -4712) => {
+                return Some("PostgreSQL's years begin at 4713 BC");
+            }
+            _ => {}
+        }
+        match nanosecond(value)? {
+            leap if leap >= 1_000_000_000 => Some("it is a leap second, which no column holds"),
+            part if part % 1_000 != 0 => {
+                Some("it has parts of a microsecond; cut them off, as with `trunc_subsecs(6)`")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn survives_double(decimal: &Decimal) -> bool {
+    let double: Result<f64, _> = (*decimal).try_into();
+    double.is_ok_and(|double| Decimal::try_from(double).is_ok_and(|back| back == *decimal))
+}
+
+/// SQLite keeps times as texts, which hold nanoseconds; sqlx writes those of `time` as RFC 3339.
+fn unwritable_in_rfc3339(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::TimeDateTimeWithTimeZone(Some(at))
+            if !(0..=9999).contains(&at.year()) || at.offset().seconds_past_minute() != 0 =>
+        {
+            Some(
+                "RFC 3339, in which SQLite keeps it, has years of four digits and offsets of minutes",
+            )
+        }
+        _ => None,
+    }
+}
+
+fn year(value: &Value) -> Option<i32> {
+    match value {
+        Value::ChronoDate(date) => date.map(|date| date.year()),
+        Value::ChronoDateTime(time) => time.map(|time| time.year()),
+        Value::ChronoDateTimeWithTimeZone(time) => time.map(|time| time.naive_utc().year()),
+        Value::TimeDate(date) => date.map(|date| date.year()),
+        Value::TimeDateTime(time) => time.map(|time| time.year()),
+        Value::TimeDateTimeWithTimeZone(time) => time.map(|time| time.to_utc().year()),
+        _ => None,
+    }
+}
+
+/// Chrono's leap seconds have a billion more.
+fn nanosecond(value: &Value) -> Option<u32> {
+    match value {
+        Value::ChronoTime(time) => time.map(|time| time.nanosecond()),
+        Value::ChronoDateTime(time) => time.map(|time| time.nanosecond()),
+        Value::ChronoDateTimeWithTimeZone(time) => time.map(|time| time.nanosecond()),
+        Value::TimeTime(time) => time.map(|time| time.nanosecond()),
+        Value::TimeDateTime(time) => time.map(|time| time.nanosecond()),
+        Value::TimeDateTimeWithTimeZone(time) => time.map(|time| time.nanosecond()),
+        _ => None,
+    }
+}
+
+fn has_nul(json: &serde_json::Value) -> bool {
+    match json {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(has_nul),
+        serde_json::Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+fn sorted(json: serde_json::Value) -> serde_json::Value {
+    match json {
+        serde_json::Value::Object(map) => {
+            let mut entries: Vec<_> = map.into_iter().collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            entries
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
