@@ -14,12 +14,12 @@ mod one_row;
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, DbErr, ModelTrait, Order, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select,
 };
 
 use self::one_row::{OneRow, STATEMENT};
@@ -192,8 +192,7 @@ impl<R: RecordEntity> Resample<R> {
         let Some(row) = db.query_one(&ends).await.map_err(failed::<R>)? else {
             return Ok(None);
         };
-        let first: Option<DateTime<Utc>> = row.try_get("", "first")?;
-        Ok(first.zip(row.try_get("", "last")?))
+        Ok(time_in(&row, "first")?.zip(time_in(&row, "last")?))
     }
 
     /// The first and the last record by key and time; for several rows, by time alone.
@@ -356,8 +355,7 @@ impl<R: RecordEntity> Resample<R> {
         for edges in pieces(edges, self.union(db)) {
             let picks = self.of_each(edges, &[]);
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
-                let picked: Option<DateTime<Utc>> = row.try_get("", PICKED)?;
-                times.extend(picked);
+                times.extend(time_in(&row, PICKED)?);
             }
         }
         Ok(times)
@@ -450,6 +448,14 @@ fn pieces(edges: &[DateTime<Utc>], most: usize) -> impl Iterator<Item = &[DateTi
     let buckets = edges.len().saturating_sub(1);
     let from = (0..buckets).step_by(most);
     from.map(move |from| &edges[from..=buckets.min(from + most)])
+}
+
+/// A time that a query found, whether or not its column has a zone.
+fn time_in(row: &QueryResult, column: &str) -> Result<Option<DateTime<Utc>>, DbErr> {
+    row.try_get("", column).or_else(|_| {
+        let local: Option<NaiveDateTime> = row.try_get("", column)?;
+        Ok(local.map(|at| at.and_utc()))
+    })
 }
 
 fn after_all() -> DateTime<Utc> {
