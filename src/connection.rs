@@ -221,18 +221,24 @@ impl RecordedTransaction {
     where
         E: std::fmt::Display + std::fmt::Debug,
     {
-        match result {
-            Ok(output) => {
-                self.commit().await.map_err(TransactionError::Connection)?;
-                Ok(output)
-            }
-            Err(error) => {
-                self.rollback()
-                    .await
-                    .map_err(TransactionError::Connection)?;
-                Err(TransactionError::Transaction(error))
-            }
-        }
+        self.close(result.map_err(TransactionError::Transaction))
+            .await
+    }
+
+    /// Commits or rolls back what was done in it.
+    pub(crate) async fn close<T, E>(
+        self,
+        result: Result<T, TransactionError<E>>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        E: std::fmt::Display + std::fmt::Debug,
+    {
+        let ended = match result {
+            Ok(_) => self.commit().await,
+            Err(_) => self.rollback().await,
+        };
+        ended.map_err(TransactionError::Connection)?;
+        result
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {

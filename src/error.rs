@@ -76,6 +76,15 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// A bulk write that cannot be recorded as it is asked for; nothing was written.
+    #[error("a bulk write of `{entity}` cannot be recorded: {problem}")]
+    Bulk {
+        /// Table of the entity.
+        entity: String,
+        /// Why not, with the column's name, and what to do.
+        problem: String,
+    },
+
     /// A recorded transaction in which something was interrupted before it could be recorded.
     #[error("this transaction cannot be committed: {problem}; roll it back and run it again")]
     Interrupted {
@@ -143,6 +152,13 @@ impl RecordError {
 
     pub(crate) fn plan(entity: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Plan {
+            entity: entity.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn bulk(entity: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Bulk {
             entity: entity.into(),
             problem: problem.into(),
         }

@@ -123,6 +123,13 @@ impl Buffer {
         note.is_some_and(|note| note.last.is_some())
     }
 
+    /// Whether a row was made in this unit.
+    pub(crate) fn is_born(&self, entity: TypeId, key: &Key) -> bool {
+        let rows = self.rows.get(&entity).map(|entity| &entity.rows);
+        let note = rows.and_then(|rows| rows.get(key));
+        note.is_some_and(|note| note.born)
+    }
+
     /// Takes back how a row was before its deletion: nothing was deleted.
     pub(crate) fn forget_last(&mut self, entity: TypeId, key: &Key) {
         let rows = self.rows.get_mut(&entity).map(|entity| &mut entity.rows);
@@ -159,6 +166,14 @@ impl Note {
             last: None,
             born: event == Event::Created,
             deleted: event == Event::Deleted,
+        }
+    }
+
+    /// Something may have happened to a row, which may be gone since.
+    pub(crate) fn uncertain() -> Self {
+        Self {
+            deleted: true,
+            ..Self::new(Event::Updated)
         }
     }
 

@@ -54,6 +54,7 @@ use sea_orm::{
 };
 
 use crate::Event;
+use crate::bulk::note_dependents;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -362,22 +363,12 @@ async fn note_referencing<M>(
 where
     M: ModelTrait + Sync + 'static,
 {
-    let dialect = Dialect::of(&conn);
-    for listener in node
+    let referenced = node
         .listeners
         .iter()
-        .filter(|listener| listener.is_referenced())
-    {
-        let condition = match listener.columns() {
-            Some(columns) => {
-                link_of(old, columns).and_then(|link| listener.by_links(dialect, &[link]))
-            }
-            None => listener.by_model(old),
-        };
-        let Some(condition) = condition else { continue };
-        for key in listener.dependent.keys(conn, condition).await? {
-            notes.touch(&listener.dependent, key, Note::new(Event::Related));
-        }
+        .filter(|listener| listener.is_referenced());
+    for listener in referenced {
+        note_dependents(listener, std::slice::from_ref(old), conn, notes).await?;
     }
     Ok(())
 }

@@ -75,7 +75,9 @@
 //! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
-//! | `capture.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
+//! | `capture.rs`, `write.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `verify.rs` | whether every latest record says what its row is |
 //! | `dialect.rs` | the only file that branches on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
@@ -88,6 +90,7 @@
 //! | `stream` | on | `StreamTrait` on the recording connections |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
+mod around;
 pub mod book;
 mod bulk;
 mod capture;
@@ -109,9 +112,13 @@ mod registry;
 mod target;
 mod time;
 mod typed;
+mod verify;
 mod write;
 
-pub use bulk::{KeyOf, insert_many};
+pub use around::{Capture, capture};
+pub use bulk::{
+    DeleteMany, KeyOf, UpdateMany, UpsertMany, delete_many, insert_many, update_many, upsert_many,
+};
 pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
@@ -124,6 +131,8 @@ pub use registry::{Registration, check, register};
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};
+
+pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 
 /// All that an entity file and the code that queries it want in scope.
 ///

@@ -58,6 +58,14 @@ impl<'c> Target<'c> {
         Self::of_borrowing(db)
     }
 
+    /// The connection to write on: in a unit the one beneath it, which takes what is covered for.
+    pub(crate) fn conn<C: ConnectionTrait>(&self, db: &'c C) -> Connection<'c> {
+        match self {
+            Self::Unit(conn, _) => *conn,
+            _ => Connection::new(db),
+        }
+    }
+
     /// The types that borrow, and are covariant in what they borrow.
     fn of_borrowing<C: ConnectionTrait>(db: &'c C) -> Self {
         // SAFETY: the lifetime of the cast's target is that of `db`, and both types may be shortened

@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, StatementBuilder, Value, Values,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
+    Values,
 };
 
 use crate::context::{Context, Stamp};
@@ -93,31 +94,121 @@ impl<'w> Writer<'w> {
             .await
     }
 
-    /// Records that rows are gone that have no record, with the values that they had.
-    pub(crate) async fn gone_unrecorded(&self, rows: &[Row]) -> Result<(), DbErr> {
-        self.insert(From::Values, Where::Unrecorded, Event::Deleted, rows)
+    /// Gives rows that have no record one, of the values at hand.
+    pub(crate) async fn first(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+        self.insert(From::Values, Where::Unrecorded, event, rows)
             .await
             .map(drop)
     }
 
-    /// Whether a record of this row would be written now.
-    pub(crate) async fn differs(&self, row: &Row) -> Result<bool, DbErr> {
-        let text = self.shape.text(("differs", self.dialect.index(), 1), || {
-            let mut sql = self.dialect.sql();
-            sql.push("SELECT 1 AS differs FROM ");
-            self.rows_and_latest(&mut sql, From::Values, 1);
-            self.condition(&mut sql, From::Values, Where::Changed);
-            sql.finish()
-        });
-        let statement = self.statement(
-            text,
-            self.cells(From::Values, std::slice::from_ref(row))
-                .collect(),
-        );
-        let found = self.conn.query_one(&statement).await;
-        Ok(found
-            .map_err(|error| self.failed("reading", error))?
-            .is_some())
+    /// Which of these keys have no record, by their places.
+    pub(crate) async fn unrecorded(&self, keys: &[Key]) -> Result<Vec<usize>, DbErr> {
+        let mut unrecorded = Vec::new();
+        for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+            let text = self.text_of("unrecorded", keys.len(), || {
+                let mut sql = self.dialect.sql();
+                sql.push("SELECT ")
+                    .column("v", &v_column(self.shape.key.len()));
+                sql.push(" AS place FROM ");
+                self.rows(&mut sql, From::Latest, keys.len(), true);
+                sql.push(" WHERE NOT EXISTS (SELECT 1 FROM ");
+                table(&mut sql, &self.shape.record);
+                sql.push(" r WHERE ");
+                self.same_key(&mut sql, "r", |column| &column.name);
+                sql.push(")");
+                sql.finish()
+            });
+            let found = self.read(text, keys.iter().flatten().cloned().collect());
+            for row in found.await? {
+                unrecorded.push(chunk * CHUNK + place(&row)?);
+            }
+        }
+        Ok(unrecorded)
+    }
+
+    /// Which rows differ from their latest records, and in what.
+    pub(crate) async fn compare(&self, rows: &[Row]) -> Result<Vec<Difference>, DbErr> {
+        let width = self.shape.key.len() + self.shape.values().count();
+        let chunk = self.rows_of_one_statement(width);
+        let mut differences = Vec::new();
+        for (at, rows) in rows.chunks(chunk).enumerate() {
+            let text = self.text_of("compare", rows.len(), || {
+                self.compare_text(rows.len(), width)
+            });
+            let values = self.cells(From::Values, rows).collect();
+            for row in self.read(text, values).await? {
+                differences.push(self.difference(&row, at * chunk)?);
+            }
+        }
+        Ok(differences)
+    }
+
+    fn compare_text(&self, rows: usize, width: usize) -> String {
+        let flag = |sql: &mut Sql, condition: &str, name: &str| {
+            sql.push(&format!(
+                ", CASE WHEN {condition} THEN 1 ELSE 0 END AS {name}"
+            ));
+        };
+        let recorded_at = self.latest(&self.shape.recorded_at);
+        let event = self.latest(&self.shape.event);
+        let mut sql = self.dialect.sql();
+        sql.push("SELECT ")
+            .column("v", &v_column(width))
+            .push(" AS place");
+        flag(&mut sql, &format!("{recorded_at} IS NULL"), "unrecorded");
+        flag(&mut sql, &format!("{event} = 'deleted'"), "deleted");
+        for (at, (column, value)) in self.values_of(From::Values).into_iter().enumerate() {
+            let mut same = self.dialect.sql();
+            let latest = self.latest(&column.name);
+            self.dialect.same(&mut same, &column.ty, &latest, &value);
+            flag(
+                &mut sql,
+                &format!("NOT ({})", same.finish()),
+                &format!("differs{at}"),
+            );
+        }
+        sql.push(" FROM ");
+        self.rows(&mut sql, From::Values, rows, true);
+        self.join_latest(&mut sql, From::Values);
+        self.condition(&mut sql, From::Values, Where::Changed);
+        sql.finish()
+    }
+
+    fn difference(&self, row: &QueryResult, offset: usize) -> Result<Difference, DbErr> {
+        let is = |name: &str| Ok::<_, DbErr>(row.try_get::<i32>("", name)? != 0);
+        let mut columns = Vec::new();
+        for (at, column) in self.shape.values().enumerate() {
+            if is(&format!("differs{at}"))? {
+                columns.push(column.name.clone());
+            }
+        }
+        Ok(Difference {
+            place: offset + place(row)?,
+            unrecorded: is("unrecorded")?,
+            deleted: is("deleted")?,
+            columns,
+        })
+    }
+
+    async fn read(&self, text: Arc<str>, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = self.statement(text, values);
+        let rows = self.conn.query_all(&statement).await;
+        rows.map_err(|error| self.failed("reading", error))
+    }
+
+    /// The text of a statement for so many rows. Odd sizes come once; only the first and the full
+    /// chunk come again and again.
+    fn text_of(&self, name: &'static str, rows: usize, build: impl FnOnce() -> String) -> Arc<str> {
+        match rows {
+            1 | CHUNK => self.shape.text((name, self.dialect.index(), rows), build),
+            _ => build().into(),
+        }
+    }
+
+    fn rows_of_one_statement(&self, width: usize) -> usize {
+        let fixed = self.context.len() + self.dialect.stamp_bindings() + 1;
+        let fitting = (self.dialect.max_parameters() - fixed) / width.max(1);
+        CHUNK.min(fitting).max(1)
     }
 
     async fn insert(
@@ -129,11 +220,7 @@ impl<'w> Writer<'w> {
     ) -> Result<u64, DbErr> {
         let mut written = 0;
         let width = self.shape.key.len() + self.brought(from).count();
-        let fixed = self.context.len() + self.dialect.stamp_bindings() + 1;
-        let chunk = CHUNK
-            .min((self.dialect.max_parameters() - fixed) / width.max(1))
-            .max(1);
-        for rows in rows.chunks(chunk) {
+        for rows in rows.chunks(self.rows_of_one_statement(width)) {
             if self.stamp.fixed {
                 self.refuse_stale_clock(from, which, rows).await?;
             }
@@ -245,8 +332,8 @@ impl<'w> Writer<'w> {
 
     fn insert_text(&self, from: From, which: Where, rows: usize) -> Arc<str> {
         let name = match (from, which, self.stamp.fixed) {
-            (From::Values, Where::Unrecorded, false) => "gone unrecorded",
-            (From::Values, Where::Unrecorded, true) => "gone unrecorded, at",
+            (From::Values, Where::Unrecorded, false) => "first",
+            (From::Values, Where::Unrecorded, true) => "first, at",
             (From::Values, _, false) => "values",
             (From::Values, _, true) => "values, at",
             (From::Source, _, false) => "source",
@@ -254,12 +341,7 @@ impl<'w> Writer<'w> {
             (From::Latest, _, false) => "gone",
             (From::Latest, _, true) => "gone, at",
         };
-        let build = || self.build_insert(from, which, rows);
-        // Odd sizes come once; only the first and the full chunk come again and again.
-        match rows {
-            1 | CHUNK => self.shape.text((name, self.dialect.index(), rows), build),
-            _ => build().into(),
-        }
+        self.text_of(name, rows, || self.build_insert(from, which, rows))
     }
 
     fn build_insert(&self, from: From, which: Where, rows: usize) -> String {
@@ -304,21 +386,30 @@ impl<'w> Writer<'w> {
 
     /// `v`, joined with the source where its columns are needed, and with the latest record.
     fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
-        let shape = self.shape;
-        let cells: Vec<&Column> = shape
-            .key
-            .iter()
-            .chain(self.brought(from).map(|(_, column)| column))
-            .collect();
-        self.dialect.rows(sql, rows, cells.len(), |sql, _, column| {
-            cells[column].cell(sql, self.dialect)
-        });
+        self.rows(sql, from, rows, false);
         if from == From::Source {
             sql.push(" INNER JOIN ");
-            table(sql, &shape.source);
+            table(sql, &self.shape.source);
             sql.push(" s ON ");
             self.same_key(sql, "s", |column| &column.source);
         }
+        self.join_latest(sql, from);
+    }
+
+    /// `v`, whose last column is the place of each row where that is asked for.
+    fn rows(&self, sql: &mut Sql, from: From, rows: usize, places: bool) {
+        let brought = self.brought(from).map(|(_, column)| column);
+        let cells: Vec<&Column> = self.shape.key.iter().chain(brought).collect();
+        let width = cells.len() + usize::from(places);
+        self.dialect.rows(sql, rows, width, |sql, row, column| {
+            match cells.get(column) {
+                Some(cell) => cell.cell(sql, self.dialect),
+                None => drop(sql.push(&row.to_string())),
+            }
+        });
+    }
+
+    fn join_latest(&self, sql: &mut Sql, from: From) {
         let join = if from == From::Latest {
             " INNER JOIN "
         } else {
@@ -425,6 +516,23 @@ impl<'w> Writer<'w> {
         sql.column(alias, column);
         sql.finish()
     }
+}
+
+/// How a row differs from its latest record.
+pub(crate) struct Difference {
+    /// Which of the rows that were compared.
+    pub(crate) place: usize,
+    /// It has no record.
+    pub(crate) unrecorded: bool,
+    /// Its latest record says that it was deleted.
+    pub(crate) deleted: bool,
+    /// Columns and properties whose values differ.
+    pub(crate) columns: Vec<String>,
+}
+
+fn place(row: &QueryResult) -> Result<usize, DbErr> {
+    let place: i32 = row.try_get("", "place")?;
+    usize::try_from(place).map_err(|_| DbErr::Type("a place below zero".to_owned()))
 }
 
 /// The name that a derived table gives its columns.

@@ -14,7 +14,7 @@ use crate::gather::{Buffer, Note};
 use crate::operation::{Noted, run};
 use crate::registry::plan_of;
 use crate::typed::key_of;
-use crate::{Event, RecordEntity, Recorded};
+use crate::{RecordEntity, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.
 pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
@@ -44,7 +44,7 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         async move {
             let plan = plan_of::<Self::Entity>()?;
             let mut notes = Buffer::default();
-            notes.touch(&plan, key, Note::new(Event::Updated));
+            notes.touch(&plan, key, Note::uncertain());
             run::<Self::Entity, C, _>(db, Noted(notes)).await
         }
     }
