@@ -77,7 +77,10 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         let txn = db.begin().await.map_err(TransactionError::Connection)?;
         match self.before(&txn).await {
             Ok(keys) => {
+                let table = E::default();
+                txn.unit().unseen.begin(table.table_name());
                 let result = callback(&txn).await;
+                txn.unit().unseen.end(table.table_name());
                 self.end(txn, keys, result).await
             }
             Err(error) => txn.close(Err(TransactionError::Connection(error))).await,
@@ -103,7 +106,10 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         let txn = db.begin().await.map_err(TransactionError::Connection)?;
         match self.before(&txn).await {
             Ok(keys) => {
+                let table = E::default();
+                txn.unit().unseen.begin(table.table_name());
                 let result = callback(&txn).await;
+                txn.unit().unseen.end(table.table_name());
                 self.end(txn, keys, result).await
             }
             Err(error) => txn.close(Err(TransactionError::Connection(error))).await,

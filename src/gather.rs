@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::erased::Connection;
 use crate::listen::{Guard, Listener};
 use crate::typed::{Key, Models, Plan};
+use crate::unseen::{Unseen, UnseenWrites};
 use crate::{Event, RecordError};
 
 /// Rows that were written, and what is to be looked at because of them.
@@ -199,6 +200,8 @@ pub(crate) struct Unit {
     pub(crate) immediate: bool,
     /// Whether nothing is recorded.
     pub(crate) paused: bool,
+    /// Who looks out for writes that no hook sees.
+    pub(crate) unseen: Unseen,
     buffer: Mutex<Buffer>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
@@ -210,16 +213,19 @@ impl Unit {
             context: context.for_unit(),
             immediate: true,
             paused: false,
+            // Its statements are those of one save.
+            unseen: Unseen::in_transaction(UnseenWrites::Allow),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
         }
     }
 
-    pub(crate) fn gathered(context: &Context, paused: bool) -> Self {
+    pub(crate) fn gathered(context: &Context, paused: bool, unseen: UnseenWrites) -> Self {
         Self {
             context: context.for_unit(),
             immediate: false,
             paused,
+            unseen: Unseen::in_transaction(unseen),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
         }

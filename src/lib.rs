@@ -73,6 +73,7 @@
 //! | `plan.rs`, `typed.rs`, `registry.rs` | the checked plan, its window on typed entities, who is who |
 //! | `hooks.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
 //! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
+//! | `unseen.rs`, `unseen/` | which statements go past the hooks |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
@@ -112,6 +113,7 @@ mod registry;
 mod target;
 mod time;
 mod typed;
+mod unseen;
 mod verify;
 mod write;
 
@@ -132,6 +134,7 @@ pub use registry::{Registration, check, register};
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};
 
+pub use unseen::UnseenWrites;
 pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 
 /// All that an entity file and the code that queries it want in scope.
