@@ -67,7 +67,10 @@ impl<E: EntityTrait> Pages<E> {
         if self.done {
             return None;
         }
-        let select = E::find().filter(self.condition.clone()).limit(CHUNK as u64);
+        // One more than a chunk, so that a chunk of rows needs no second look.
+        let select = E::find()
+            .filter(self.condition.clone())
+            .limit(CHUNK as u64 + 1);
         Some(match &self.after {
             Some(after) => select.filter(beyond::<E>(after)),
             None => select,
@@ -75,7 +78,7 @@ impl<E: EntityTrait> Pages<E> {
     }
 
     fn advance(&mut self, found: usize, last: Option<Key>) {
-        self.done = found < CHUNK;
+        self.done = found <= CHUNK;
         self.after = last.or_else(|| self.after.take());
     }
 }
