@@ -16,29 +16,36 @@ use crate::blog::{self, article, note, plain};
 use crate::harness::{TestResult, each_database};
 use crate::magazine::{Magazine, assert_current, cover, editor, remark, story, story_tag, tag};
 
-/// Runs a bulk write on each kind of connection in turn; `$n` counts them.
+/// Runs a bulk write on each kind of connection in turn, and a check after each; `$n` counts them.
 macro_rules! on_each_connection {
-    ($db:expr, |$conn:ident, $n:ident| $body:block) => {{
+    ($db:expr, |$conn:ident, $n:ident| $body:block) => {
+        on_each_connection!($db, |$conn, $n| $body, {})
+    };
+    ($db:expr, |$conn:ident, $n:ident| $body:block, $check:expr) => {{
         let recorded = RecordedConnection::new($db.clone());
         {
             let ($conn, $n) = (&$db, 0);
             $body
+            let _ = $check;
         }
         {
             let ($conn, $n) = (&recorded, 1);
             $body
+            let _ = $check;
         }
         {
             let txn = $db.begin().await.unwrap();
             let ($conn, $n) = (&txn, 2);
             $body
             txn.commit().await.unwrap();
+            let _ = $check;
         }
         {
             let txn = recorded.begin().await.unwrap();
             let ($conn, $n) = (&txn, 3);
             $body
             txn.commit().await.unwrap();
+            let _ = $check;
         }
     }};
 }
@@ -103,11 +110,13 @@ each_database! {
             // Renamed.
             update_many(tag::Entity).col_expr(tag::Column::Name, Expr::value(format!("tag {n}"))).exec(conn).await.unwrap();
             update_many(editor::Entity).col_expr(editor::Column::Name, Expr::value(format!("editor {n}"))).exec(conn).await.unwrap();
+        }, assert_current(&db).await);
+        on_each_connection!(db, |conn, n| {
             // From one parent to another: both change.
             let to = magazine.stories[n % 2].id;
             let moved = update_many(remark::Entity).col_expr(remark::Column::StoryId, Expr::value(to)).exec(conn).await.unwrap();
             assert_eq!(moved.rows_affected, 2);
-        });
+        }, assert_current(&db).await);
         let records = assert_current(&db).await;
         assert!(records[&magazine.stories[0].id].last().unwrap().digest.contains("editor 3"));
         assert!(records[&magazine.stories[1].id].last().unwrap().digest.contains("R1,R2"));
@@ -121,7 +130,7 @@ each_database! {
                 .col_expr(story::Column::SectionId, Expr::value(magazine.sections[n % 2].id))
                 .col_expr(story::Column::EditorId, Expr::value(Option::<i32>::None))
                 .exec(conn).await.unwrap();
-        });
+        }, assert_current(&db).await);
         let records = assert_current(&db).await;
         assert!(records[&magazine.stories[0].id].last().unwrap().digest.starts_with("S2 of D2; -;"));
     }
@@ -155,7 +164,7 @@ each_database! {
                 .col_expr(story_tag::Column::TagId, Expr::value(magazine.tags[1 - n % 2].id))
                 .filter(story_tag::Column::StoryId.eq(magazine.stories[0].id))
                 .exec(conn).await.unwrap();
-        });
+        }, assert_current(&db).await);
         update_many(story_tag::Entity)
             .col_expr(story_tag::Column::TagId, Expr::value(magazine.tags[1].id))
             .filter(story_tag::Column::StoryId.eq(magazine.stories[0].id))
@@ -218,7 +227,7 @@ each_database! {
                 2 => drop(delete_many(editor::Entity).exec(conn).await.unwrap()),
                 _ => drop(delete_many(cover::Entity).exec(conn).await.unwrap()),
             }
-        });
+        }, assert_current(&db).await);
         let records = assert_current(&db).await;
         assert_eq!(records[&magazine.stories[0].id].last().unwrap().digest, "S1 of D1; -; -; ; ");
         assert_eq!(records[&magazine.stories[0].id].len(), records[&magazine.stories[1].id].len() + 1);
@@ -265,7 +274,7 @@ each_database! {
                 upsert_many([moved], [cover::Column::Id], |conflict| conflict.update_column(cover::Column::StoryId))
                     .exec(conn).await.unwrap();
             }
-        });
+        }, assert_current(&db).await);
         let records = assert_current(&db).await;
         assert!(records[&magazine.stories[0].id].last().unwrap().digest.contains("picture 0 3"));
     }
