@@ -11,3 +11,6 @@ pub mod reading {}
 
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
+
+#[doc = include_str!("../docs/write-paths.md")]
+pub mod write_paths {}

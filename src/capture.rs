@@ -146,7 +146,7 @@ impl Capture<'_> {
     async fn first_records(&self, plan: &dyn Plan, keys: &[Key], run: &Run) -> Result<(), DbErr> {
         let writer = self.writer(plan.shape());
         if self.copies_all(plan.shape()) {
-            return writer.first_of_run(Event::Created, run).await;
+            return writer.run_made_here(Event::Created, run).await;
         }
         for run in keys.chunks(CHUNK).filter_map(Run::of) {
             let shape = plan.shape();
@@ -162,7 +162,7 @@ impl Capture<'_> {
             };
             let models = plan.load(self.conn, page).await?;
             let rows = plan.snapshot(self.conn, &models).await?;
-            writer.first(Event::Created, &rows).await?;
+            writer.made_here(Event::Created, &rows).await?;
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl Capture<'_> {
         }
         for models in notes.into_iter().filter_map(|(_, note)| note.last) {
             let rows = plan.snapshot(self.conn, &models).await?;
-            writer.gone_unrecorded(&rows).await?;
+            writer.first(Event::Deleted, &rows).await?;
         }
         Ok(())
     }
@@ -381,14 +381,45 @@ pub(crate) async fn differs(
     let models = plan.load(conn, page).await?;
     let context = Context::new();
     let writer = Writer::new(conn, shape, &context, context.stamp()?);
-    match plan.snapshot(conn, &models).await?.first() {
-        Some(row) => writer.differs(row).await,
-        None => writer.lacks_tombstone(&keys_alone(vec![key])[0]).await,
+    let rows = plan.snapshot(conn, &models).await?;
+    if rows.is_empty() {
+        return writer.lacks_tombstone(&keys_alone(vec![key])[0]).await;
     }
+    Ok(!writer.compare(&rows).await?.is_empty())
+}
+
+/// Those of the rows with these keys that have no record, if there are any.
+pub(crate) async fn unrecorded(
+    conn: Connection<'_>,
+    plan: &dyn Plan,
+    keys: &[Key],
+) -> Result<Option<Models>, DbErr> {
+    let (shape, context) = (plan.shape(), Context::new());
+    let writer = Writer::new(conn, shape, &context, context.stamp()?);
+    let places = writer.unrecorded(keys).await?;
+    if places.is_empty() {
+        return Ok(None);
+    }
+    let keys: Vec<Key> = places.iter().map(|place| keys[*place].clone()).collect();
+    let page = page(Dialect::of(&conn), shape, &keys);
+    plan.load(conn, page).await.map(Some)
+}
+
+/// Gives rows that have no record one.
+pub(crate) async fn record_first(
+    conn: Connection<'_>,
+    context: &Context,
+    plan: &dyn Plan,
+    event: Event,
+    models: &Models,
+) -> Result<(), DbErr> {
+    let rows = plan.snapshot(conn, models).await?;
+    let writer = Writer::new(conn, plan.shape(), context, context.stamp()?);
+    writer.first(event, &rows).await
 }
 
 /// The rows with these keys.
-fn page<'p>(dialect: Dialect, shape: &Shape, keys: &[Key]) -> Page<'p> {
+pub(crate) fn page<'p>(dialect: Dialect, shape: &Shape, keys: &[Key]) -> Page<'p> {
     let names: Vec<_> = shape.key.iter().map(|key| key.source.clone()).collect();
     let columns = table_columns(&shape.source.name, &names);
     Page {

@@ -16,6 +16,8 @@ use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Unit;
+use crate::is_retryable;
+use crate::unseen::{Unseen, UnseenWrites};
 
 /// A `DatabaseConnection` whose saves and transactions are recorded with a [`Context`].
 ///
@@ -37,6 +39,8 @@ pub struct RecordedConnection {
     inner: DatabaseConnection,
     context: Arc<Context>,
     paused: bool,
+    strict: bool,
+    unseen: Arc<Unseen>,
 }
 
 impl RecordedConnection {
@@ -46,6 +50,8 @@ impl RecordedConnection {
             inner,
             context: Arc::default(),
             paused: false,
+            strict: false,
+            unseen: Arc::new(Unseen::on_pool(UnseenWrites::default())),
         }
     }
 
@@ -69,6 +75,66 @@ impl RecordedConnection {
         }
     }
 
+    /// The same pool, with a rule for statements that write to a recorded or watched table where no
+    /// hook sees it: SeaORM's own `insert_many`, `update_many` and the like, and raw SQL. Default:
+    /// [`UnseenWrites::Warn`].
+    ///
+    /// It goes by the text of statements on this connection and in its transactions, and sees what
+    /// stands there: the table after `INSERT INTO`, `UPDATE`, `DELETE FROM`, `REPLACE INTO`,
+    /// `TRUNCATE` and `MERGE INTO`, also within `WITH`. It does not see what functions, triggers and
+    /// cascades write, further tables of a MySQL statement on several, nor what goes through
+    /// [`inner`](Self::inner). Within [`capture`](crate::capture) the table of the selected rows is
+    /// free.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (db, _, _) = blog().await?;
+    /// use sea_orm::ConnectionTrait;
+    /// use sea_orm_record::UnseenWrites;
+    ///
+    /// let db = db.with_unseen_writes(UnseenWrites::Refuse);
+    /// let error = db.execute_unprepared("DELETE FROM blog_article").await.unwrap_err();
+    /// assert!(matches!(RecordError::of(&error), Some(RecordError::Unseen { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_unseen_writes(&self, policy: UnseenWrites) -> Self {
+        Self {
+            unseen: Arc::new(Unseen::on_pool(policy)),
+            ..self.clone()
+        }
+    }
+
+    /// The same pool, refusing saves that could not be atomic: those by SeaORM's *trait* methods
+    /// outside a transaction (`ActiveModelTrait::update`, as generic code calls it), where the row
+    /// commits before its record. Default: they are recorded in a second transaction.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (db, _, row) = blog().await?;
+    /// use sea_orm::ActiveModelTrait;
+    ///
+    /// let db = db.strict();
+    /// let mut edited = row.into_active_model();
+    /// edited.title = Set("Hello, world".to_owned());
+    /// assert!(ActiveModelTrait::update(edited.clone(), &db).await.is_err());
+    /// edited.update(&db).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn strict(&self) -> Self {
+        Self {
+            strict: true,
+            ..self.clone()
+        }
+    }
+
     /// The connection underneath.
     pub fn inner(&self) -> &DatabaseConnection {
         &self.inner
@@ -88,9 +154,71 @@ impl RecordedConnection {
         self.paused
     }
 
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    pub(crate) fn unseen(&self) -> &Unseen {
+        &self.unseen
+    }
+
     /// Nothing is ever pending outside a transaction.
     async fn before(&self, _sql: &str) -> Result<(), DbErr> {
         Ok(())
+    }
+
+    fn look(&self, sql: &str, prepared: bool) -> Result<(), DbErr> {
+        match self.paused {
+            true => Ok(()),
+            false => self.unseen.look(sql, prepared),
+        }
+    }
+
+    /// Runs a closure in a transaction as `transaction` does, and again from the start where that
+    /// fails with an error that [`is_retryable`](crate::is_retryable): a deadlock, a serialization
+    /// failure, a busy file. It is run at most `times` times, with no wait between; then the last
+    /// error is what it was.
+    ///
+    /// # Errors
+    ///
+    /// The closure's, the database's, and a [`RecordError`](crate::RecordError) within the `DbErr`.
+    ///
+    /// ```
+    /// # async fn example(db: sea_orm_record::RecordedConnection) -> Result<(), sea_orm::DbErr> {
+    /// use sea_orm::ConnectionTrait;
+    ///
+    /// let rows = db
+    ///     .transaction_retrying(5, |txn| Box::pin(txn.execute_unprepared("DELETE FROM draft")))
+    ///     .await?
+    ///     .rows_affected();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn transaction_retrying<F, T>(&self, times: usize, callback: F) -> Result<T, DbErr>
+    where
+        F: for<'c> Fn(
+                &'c RecordedTransaction,
+            ) -> Pin<Box<dyn Future<Output = Result<T, DbErr>> + Send + 'c>>
+            + Send
+            + Sync,
+        T: Send,
+    {
+        let mut left = times;
+        loop {
+            left = left.saturating_sub(1);
+            let txn = self.begin().await;
+            let result = match txn {
+                Ok(txn) => {
+                    let result = callback(&txn).await;
+                    txn.finish(result).await.map_err(either)
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Err(error) if left > 0 && is_retryable(&error) => {}
+                result => return result,
+            }
+        }
     }
 
     /// Runs an async closure in a transaction, records what it wrote and commits; rolls all back
@@ -121,6 +249,11 @@ impl RecordedConnection {
         let result = callback(&txn).await;
         txn.finish(result).await
     }
+}
+
+fn either(error: TransactionError<DbErr>) -> DbErr {
+    let (TransactionError::Connection(error) | TransactionError::Transaction(error)) = error;
+    error
 }
 
 /// A transaction that gathers what is written and records it at its outermost commit.
@@ -231,18 +364,24 @@ impl RecordedTransaction {
     where
         E: std::fmt::Display + std::fmt::Debug,
     {
-        match result {
-            Ok(output) => {
-                self.commit().await.map_err(TransactionError::Connection)?;
-                Ok(output)
-            }
-            Err(error) => {
-                self.rollback()
-                    .await
-                    .map_err(TransactionError::Connection)?;
-                Err(TransactionError::Transaction(error))
-            }
-        }
+        self.close(result.map_err(TransactionError::Transaction))
+            .await
+    }
+
+    /// Commits or rolls back what was done in it.
+    pub(crate) async fn close<T, E>(
+        self,
+        result: Result<T, TransactionError<E>>,
+    ) -> Result<T, TransactionError<E>>
+    where
+        E: std::fmt::Display + std::fmt::Debug,
+    {
+        let ended = match result {
+            Ok(_) => self.commit().await,
+            Err(_) => self.rollback().await,
+        };
+        ended.map_err(TransactionError::Connection)?;
+        result
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {
@@ -270,6 +409,13 @@ impl RecordedTransaction {
         txn.finish(result).await
     }
 
+    fn look(&self, sql: &str, prepared: bool) -> Result<(), DbErr> {
+        match self.unit.paused {
+            true => Ok(()),
+            false => self.unit.unseen.look(sql, prepared),
+        }
+    }
+
     /// Records what is pending before a statement that reads where it goes.
     async fn before(&self, sql: &str) -> Result<(), DbErr> {
         if self.unit.must_flush_before(sql) {
@@ -289,19 +435,23 @@ macro_rules! impl_connection {
             }
 
             async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+                self.look(&stmt.sql, true)?;
                 self.inner.execute_raw(stmt).await
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+                self.look(sql, false)?;
                 self.inner.execute_unprepared(sql).await
             }
 
             async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+                self.look(&stmt.sql, true)?;
                 self.before(&stmt.sql).await?;
                 self.inner.query_one_raw(stmt).await
             }
 
             async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+                self.look(&stmt.sql, true)?;
                 self.before(&stmt.sql).await?;
                 self.inner.query_all_raw(stmt).await
             }
@@ -332,7 +482,10 @@ impl sea_orm::StreamTrait for RecordedConnection {
         &'a self,
         stmt: Statement,
     ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
-        self.inner.stream_raw(stmt)
+        match self.look(&stmt.sql, true) {
+            Ok(()) => self.inner.stream_raw(stmt),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }
 
@@ -349,6 +502,7 @@ impl sea_orm::StreamTrait for RecordedTransaction {
         stmt: Statement,
     ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
         Box::pin(async move {
+            self.look(&stmt.sql, true)?;
             self.before(&stmt.sql).await?;
             self.inner.stream_raw(stmt).await
         })
@@ -429,7 +583,11 @@ impl_transactions!(RecordedConnection, |this, options| {
     let options = Dialect::of(&this.inner).transaction_options(options);
     Ok(RecordedTransaction {
         inner: this.inner.begin_with_options(options).await?,
-        unit: Arc::new(Unit::gathered(&this.context, this.paused)),
+        unit: Arc::new(Unit::gathered(
+            &this.context,
+            this.paused,
+            this.unseen.policy(),
+        )),
         outermost: true,
     })
 });

@@ -88,6 +88,38 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// A bulk write that cannot be recorded as it is asked for; nothing was written.
+    #[error("a bulk write of `{entity}` cannot be recorded: {problem}")]
+    Bulk {
+        /// Table of the entity.
+        entity: String,
+        /// Why not, with the column's name, and what to do.
+        problem: String,
+    },
+
+    /// A statement that goes past the hooks of a recorded or watched table, where such are refused.
+    #[error(
+        "this {statement} goes past the record hooks of `{table}`; write through the hooks, by \
+         `insert_many`, `update_many`, `delete_many` or `upsert_many` of sea_orm_record, within \
+         `capture(…).around(…)`, or on `without_recording()`"
+    )]
+    Unseen {
+        /// What it does, such as `UPDATE`.
+        statement: &'static str,
+        /// The table that it writes to.
+        table: String,
+    },
+
+    /// A save by a trait method outside a transaction, where such are refused; nothing was written.
+    #[error(
+        "the row of `{entity}` would be committed before its record; save it by the inherent method \
+         of its active model, or within a transaction"
+    )]
+    NotAtomic {
+        /// Table of the entity.
+        entity: String,
+    },
+
     /// A recorded transaction in which something was interrupted before it could be recorded.
     #[error("this transaction cannot be committed: {problem}; roll it back and run it again")]
     Interrupted {
@@ -160,6 +192,13 @@ impl RecordError {
 
     pub(crate) fn plan(entity: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Plan {
+            entity: entity.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn bulk(entity: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Bulk {
             entity: entity.into(),
             problem: problem.into(),
         }

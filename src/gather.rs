@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::erased::Connection;
 use crate::listen::{Guard, Listener};
 use crate::typed::{Key, Models, Plan};
+use crate::unseen::{Unseen, UnseenWrites};
 use crate::{Event, RecordError};
 
 /// Rows that were written, and what is to be looked at because of them.
@@ -147,6 +148,13 @@ impl Buffer {
         note.is_some_and(|note| note.last.is_some())
     }
 
+    /// Whether a row was made in this unit.
+    pub(crate) fn is_born(&self, entity: TypeId, key: &Key) -> bool {
+        let rows = self.rows.get(&entity).map(|entity| &entity.rows);
+        let note = rows.and_then(|rows| rows.get(key));
+        note.is_some_and(|note| note.born)
+    }
+
     /// Takes back how a row was before its deletion: nothing was deleted.
     pub(crate) fn forget_last(&mut self, entity: TypeId, key: &Key) {
         let rows = self.rows.get_mut(&entity).map(|entity| &mut entity.rows);
@@ -200,8 +208,8 @@ impl Note {
         self.own && !self.deleted && self.event == Event::Created && self.model.is_none()
     }
 
-    /// Of a row that something else changed, or deleted.
-    pub(crate) fn unseen() -> Self {
+    /// Something may have happened to a row, which may be gone since.
+    pub(crate) fn uncertain() -> Self {
         Self {
             deleted: true,
             ..Self::new(Event::Updated)
@@ -230,6 +238,8 @@ pub(crate) struct Unit {
     pub(crate) immediate: bool,
     /// Whether nothing is recorded.
     pub(crate) paused: bool,
+    /// Who looks out for writes that no hook sees.
+    pub(crate) unseen: Unseen,
     buffer: Mutex<Buffer>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
@@ -243,17 +253,20 @@ impl Unit {
             context: context.for_unit(),
             immediate: true,
             paused: false,
+            // Its statements are those of one save.
+            unseen: Unseen::in_transaction(UnseenWrites::Allow),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
             savepoints: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn gathered(context: &Context, paused: bool) -> Self {
+    pub(crate) fn gathered(context: &Context, paused: bool, unseen: UnseenWrites) -> Self {
         Self {
             context: context.for_unit(),
             immediate: false,
             paused,
+            unseen: Unseen::in_transaction(unseen),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
             savepoints: AtomicBool::new(false),

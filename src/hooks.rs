@@ -50,20 +50,21 @@ use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr,
-    DeleteResult, EntityTrait, IntoActiveModel, Iterable, ModelTrait, PrimaryKeyToColumn,
-    QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
+    DeleteResult, EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
 };
 
-use crate::Event;
+use crate::bulk::note_dependents;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::handover;
 use crate::operation::{self, apart, run};
-use crate::recorded::column_named;
+use crate::recorded::{column_named, table_name};
 use crate::registry::{Node, registry};
 use crate::target::Target;
 use crate::typed::{Key, Models, is_null, key_of, link_of};
+use crate::{Event, RecordError};
 
 /// The model of an active model.
 pub(crate) type ModelOf<A> = <<A as ActiveModelTrait>::Entity as EntityTrait>::Model;
@@ -102,18 +103,68 @@ where
         return Ok(am);
     };
     let target = Target::of(db);
-    if insert || is_paused(&target) || !moves(node, &am) {
+    if is_paused(&target) {
         return Ok(am);
     }
+    refuse_apart::<A>(&target)?;
+    if !insert && moves(node, &am) {
+        note_old(node, &am, db, &target).await?;
+    }
+    if insert || writes(&am) {
+        announce::<A>(&target);
+    }
+    Ok(am)
+}
+
+async fn note_old<A, C>(node: &Node, am: &A, db: &C, target: &Target<'_>) -> Result<(), DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
     match target {
         Target::Unit(conn, unit) => {
             let mut notes = Buffer::default();
-            note_move(node, &am, conn, &mut notes).await?;
+            note_move(node, am, *conn, &mut notes).await?;
             unit.buffer().merge(notes);
+            Ok(())
         }
-        _ => apart(db, MoveAlone(am.clone())).await?,
+        _ => apart(db, MoveAlone(am.clone())).await,
     }
-    Ok(am)
+}
+
+/// A save that reaches the hooks on a connection itself commits its row before its record.
+fn refuse_apart<A: ActiveModelTrait>(target: &Target<'_>) -> Result<(), RecordError> {
+    match target {
+        Target::Recorded(db) if db.is_strict() => Err(RecordError::NotAtomic {
+            entity: table_name::<A::Entity>(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Says that SeaORM's statement on the row follows.
+fn announce<A: ActiveModelTrait>(target: &Target<'_>) {
+    if let Some(unseen) = target.unseen() {
+        unseen.begin(A::Entity::default().table_name());
+    }
+}
+
+/// Says that it was sent.
+fn sent<A: ActiveModelTrait>(target: &Target<'_>) {
+    if let Some(unseen) = target.unseen() {
+        unseen.end(A::Entity::default().table_name());
+    }
+}
+
+/// Whether an update sets anything; SeaORM sends no statement otherwise.
+fn writes<A: ActiveModelTrait>(am: &A) -> bool {
+    let keys: Vec<_> = <A::Entity as EntityTrait>::PrimaryKey::iter()
+        .map(|key| key.into_column().as_str())
+        .collect();
+    let mut columns = <A::Entity as EntityTrait>::Column::iter();
+    columns.any(|column| {
+        matches!(am.get(column), ActiveValue::Set(_)) && !keys.contains(&column.as_str())
+    })
 }
 
 /// A move that is written and recorded before SeaORM's own update repeats it: the old dependents can
@@ -270,6 +321,7 @@ where
     if is_paused(&target) {
         return Ok(model);
     }
+    sent::<A>(&target);
     match target {
         Target::Unit(_, unit) => {
             let note = if insert {
@@ -340,8 +392,13 @@ where
         return Ok(am);
     };
     let target = Target::of(db);
+    if is_paused(&target) {
+        return Ok(am);
+    }
+    refuse_apart::<A>(&target)?;
+    announce::<A>(&target);
     let is_whole = am.clone().try_into_model().is_ok();
-    if is_paused(&target) || (node.listeners.is_empty() && is_whole) {
+    if node.listeners.is_empty() && is_whole {
         return Ok(am);
     }
     let conn = match &target {
@@ -370,22 +427,12 @@ async fn note_referencing<M>(
 where
     M: ModelTrait + Sync + 'static,
 {
-    let dialect = Dialect::of(&conn);
-    for listener in node
+    let referenced = node
         .listeners
         .iter()
-        .filter(|listener| listener.is_referenced())
-    {
-        let condition = match listener.columns() {
-            Some(columns) => {
-                link_of(old, columns).and_then(|link| listener.by_links(dialect, &[link]))
-            }
-            None => listener.by_model(old),
-        };
-        let Some(condition) = condition else { continue };
-        for key in listener.dependent.keys(conn, condition).await? {
-            notes.touch(&listener.dependent, key, Note::new(Event::Related));
-        }
+        .filter(|listener| listener.is_referenced());
+    for listener in referenced {
+        note_dependents(listener, std::slice::from_ref(old), conn, notes).await?;
     }
     Ok(())
 }
@@ -408,6 +455,7 @@ where
     if is_paused(&target) {
         return Ok(am);
     }
+    sent::<A>(&target);
     let key: Option<Key> = am
         .get_primary_key_value()
         .map(|key| key.into_iter().collect());

@@ -61,6 +61,7 @@
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed |
+//! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
 //! # The map
@@ -73,9 +74,12 @@
 //! | `plan.rs`, `typed.rs`, `registry.rs` | the checked plan, its window on typed entities, who is who |
 //! | `hooks.rs`, `handover.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
 //! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
+//! | `unseen.rs`, `unseen/` | which statements go past the hooks |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
-//! | `capture.rs`, `keys.rs`, `write.rs`, `bulk.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
+//! | `capture.rs`, `keys.rs`, `write.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `verify.rs` | whether every latest record says what its row is |
 //! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
@@ -88,6 +92,7 @@
 //! | `stream` | on | `StreamTrait` on the recording connections |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
+mod around;
 pub mod book;
 mod bulk;
 mod capture;
@@ -111,9 +116,14 @@ mod registry;
 mod target;
 mod time;
 mod typed;
+mod unseen;
+mod verify;
 mod write;
 
-pub use bulk::{KeyOf, insert_many};
+pub use around::{Capture, capture};
+pub use bulk::{
+    DeleteMany, KeyOf, UpdateMany, UpsertMany, delete_many, insert_many, update_many, upsert_many,
+};
 pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
@@ -126,6 +136,9 @@ pub use registry::{Registration, check, register};
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};
+
+pub use unseen::UnseenWrites;
+pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 
 /// All that an entity file and the code that queries it want in scope.
 ///

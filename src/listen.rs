@@ -151,7 +151,7 @@ fn table_of(table: &TableRef) -> String {
 }
 
 /// The rows of a select, as a condition on their primary key.
-fn selected<E: EntityTrait>(select: Select<E>) -> Condition {
+pub(crate) fn selected<E: EntityTrait>(select: Select<E>) -> Condition {
     let keys: Vec<_> = E::PrimaryKey::iter()
         .map(PrimaryKeyToColumn::into_column)
         .collect();

@@ -133,6 +133,8 @@ pub(crate) struct Registry {
     nodes: HashMap<TypeId, Node>,
     /// Entities that are known to call the hooks.
     hooked: HashSet<TypeId>,
+    /// The schemas of the recorded and watched tables, by their names in lower case.
+    tables: HashMap<String, Vec<Option<String>>>,
 }
 
 impl Registry {
@@ -194,7 +196,37 @@ impl Registry {
             }
         }
         mark_cycles(&registry.nodes);
+        registry.list_tables(hooks.values().flatten());
         registry
+    }
+
+    fn list_tables<'h>(&mut self, hooked: impl Iterator<Item = &'h HookedEntity>) {
+        let seen = hooked.filter(|entity| self.nodes.contains_key(&entity.type_id));
+        let seen = seen.map(|entity| entity.table.clone());
+        let plans = self.nodes.values().filter_map(|node| node.plan.as_ref());
+        let names: BTreeSet<String> = plans
+            .map(|plan| plan.shape().entity.clone())
+            .chain(seen)
+            .collect();
+        for name in names {
+            let (schema, table) = match name.rsplit_once('.') {
+                Some((schema, table)) => (Some(schema.to_lowercase()), table),
+                None => (None, &*name),
+            };
+            let schemas = self.tables.entry(table.to_lowercase()).or_default();
+            schemas.push(schema);
+        }
+    }
+
+    /// Whether a table is recorded or watched; where either side names no schema, any will do.
+    pub(crate) fn sees(&self, schema: Option<&str>, table: &str) -> bool {
+        let same = |known: &Option<String>| match (known, schema) {
+            (Some(known), Some(schema)) => known.eq_ignore_ascii_case(schema),
+            _ => true,
+        };
+        self.tables
+            .get(table)
+            .is_some_and(|known| known.iter().any(same))
     }
 
     fn add(&mut self, entity: TypeId, built: Built) {

@@ -11,6 +11,7 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTra
 use crate::connection::{RecordedConnection, RecordedTransaction};
 use crate::erased::Connection;
 use crate::gather::{Gathering, Unit};
+use crate::unseen::Unseen;
 
 /// A connection, with its kind.
 pub(crate) enum Target<'c> {
@@ -65,6 +66,23 @@ impl<'c> Target<'c> {
             #[cfg(feature = "rbac")]
             Self::Restricted(_) => true,
             _ => false,
+        }
+    }
+
+    /// The connection to write on: in a unit the one beneath it, which takes what is covered for.
+    pub(crate) fn conn<C: ConnectionTrait>(&self, db: &'c C) -> Connection<'c> {
+        match self {
+            Self::Unit(conn, _) => *conn,
+            _ => Connection::new(db),
+        }
+    }
+
+    /// Who looks at the statements that go to it.
+    pub(crate) fn unseen(&self) -> Option<&'c Unseen> {
+        match self {
+            Self::Unit(_, unit) => Some(&unit.unseen),
+            Self::Recorded(recorded) => Some(recorded.unseen()),
+            _ => None,
         }
     }
 

@@ -8,19 +8,23 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sea_orm::sea_query::{Condition, Expr, LockType, Order};
+use sea_orm::sea_query::{
+    Condition, Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement,
+};
 use sea_orm::{
-    ColumnTrait, DbErr, EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, QueryFilter,
-    QueryOrder, QuerySelect, Select, Value,
+    ColumnTrait, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait,
+    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
 };
 
+use crate::bulk::untyped_key;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::plan::Shape;
 use crate::reads::{Reads, warn_unwatched};
-use crate::recorded::Recorded;
+use crate::recorded::{ColumnOf, Recorded};
 use crate::recorder::{Recorder, value_of};
-use crate::{Properties, RecordEntity, RecordError};
+use crate::write::CHUNK;
+use crate::{Event, Properties, RecordEntity, RecordError};
 
 /// The values of a key or of link columns, in their order.
 pub(crate) type Key = Vec<Value>;
@@ -44,6 +48,15 @@ pub(crate) struct Page<'p> {
     pub(crate) lock: bool,
 }
 
+/// Which records to look among for those of rows that are gone.
+#[derive(Clone, Copy)]
+pub(crate) enum Among<'k> {
+    /// Those with keys after the first and up to the second, a chunk of them.
+    Between(Option<&'k Key>, Option<&'k Key>),
+    /// Those of these rows.
+    Keys(&'k [Key]),
+}
+
 /// The plan of a recorded entity, its type forgotten.
 pub(crate) trait Plan: Send + Sync {
     fn shape(&self) -> &Shape;
@@ -60,6 +73,13 @@ pub(crate) trait Plan: Send + Sync {
         &'a self,
         conn: Connection<'a>,
         condition: Condition,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+
+    /// The keys of rows that are gone though their latest record does not say so, in their order.
+    fn orphans<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        among: Among<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
 
     /// What records of these models would hold.
@@ -196,13 +216,11 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             if let Some(after) = page.after {
                 select = select.filter(beyond::<E>(after));
             }
-            if page.lock {
-                select = select.lock(Dialect::of(&conn).row_lock());
-            }
-            let models = by_key(select)
-                .all(&conn)
-                .await
-                .map_err(|error| self.loading(error))?;
+            let models = match page.lock {
+                true => lock_models(conn, select).await,
+                false => by_key(select).all(&conn).await,
+            };
+            let models = models.map_err(|error| self.loading(error))?;
             Ok(Arc::new(models) as Models)
         })
     }
@@ -213,13 +231,8 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         condition: Condition,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
-            let select = E::find().filter(condition);
-            let models = by_key(select)
-                .lock(Dialect::of(&conn).row_lock())
-                .all(&conn)
-                .await
-                .map_err(|error| self.loading(error))?;
-            Ok(models.iter().map(key_of).collect())
+            let keys = lock_keys(conn, E::find().filter(condition)).await;
+            keys.map_err(|error| self.loading(error))
         })
     }
 
@@ -235,6 +248,22 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             let rows = models.iter().zip(properties);
             rows.map(|(model, properties)| self.row(dialect, model, properties))
                 .collect()
+        })
+    }
+
+    fn orphans<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        among: Among<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
+        Box::pin(async move {
+            let columns: Vec<_> = record_keys::<E>().into_iter().map(|(_, to)| to).collect();
+            let select = orphans::<E>(Dialect::of(&conn), among);
+            let found = read_keys::<E>(conn, &select, &columns).await;
+            found.map_err(|error| {
+                let action = format!("reading `{}`", self.shape.record);
+                RecordError::database(&self.shape.entity, action, error).into()
+            })
         })
     }
 
@@ -278,18 +307,13 @@ pub(crate) fn is_null(value: &Value) -> bool {
     *value == value.as_null()
 }
 
-/// In the order in which rows are locked.
-fn by_key<E: EntityTrait>(select: Select<E>) -> Select<E> {
-    E::PrimaryKey::iter().fold(select, |select, key| {
-        select.order_by(key.into_column(), Order::Asc)
-    })
+/// Rows whose key comes after `after`, in lexicographic order.
+pub(crate) fn beyond<E: EntityTrait>(after: &Key) -> Condition {
+    beyond_columns(&key_columns::<E>(), after)
 }
 
-/// Rows whose key comes after `after`, in lexicographic order.
-fn beyond<E: EntityTrait>(after: &Key) -> Condition {
-    let columns: Vec<_> = E::PrimaryKey::iter()
-        .map(PrimaryKeyToColumn::into_column)
-        .collect();
+/// Rows whose `columns` come after `after`, in lexicographic order.
+fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
     (0..columns.len()).fold(Condition::any(), |any, last| {
         let equal = (0..last).fold(Condition::all(), |all, index| {
             all.add(columns[index].eq(after[index].clone()))
@@ -298,14 +322,122 @@ fn beyond<E: EntityTrait>(after: &Key) -> Condition {
     })
 }
 
+/// The columns of the primary key.
+pub(crate) fn key_columns<E: EntityTrait>() -> Vec<E::Column> {
+    let keys = E::PrimaryKey::iter();
+    keys.map(PrimaryKeyToColumn::into_column).collect()
+}
+
+/// Whether a row has one of these keys.
+pub(crate) fn has_key<E: EntityTrait>(dialect: Dialect, keys: &[Key]) -> Expr {
+    let columns = key_columns::<E>().into_iter();
+    let columns = columns.map(|column| Expr::col((E::default(), column)));
+    dialect.is_among(columns.collect(), keys)
+}
+
 /// The rows with these keys.
 pub(crate) async fn by_keys<E: EntityTrait>(
     conn: Connection<'_>,
     keys: &[Key],
 ) -> Result<Vec<E::Model>, DbErr> {
-    let columns = E::PrimaryKey::iter().map(|key| Expr::col((E::default(), key.into_column())));
-    let condition = Dialect::of(&conn).is_among(columns.collect(), keys);
+    let condition = has_key::<E>(Dialect::of(&conn), keys);
     E::find().filter(condition).all(&conn).await
+}
+
+/// In the order of keys, which is that of all locks.
+fn by_key<E: EntityTrait>(select: Select<E>) -> Select<E> {
+    let keys = key_columns::<E>().into_iter();
+    keys.fold(select, |select, key| select.order_by(key, Order::Asc))
+}
+
+/// What a select finds, locked.
+pub(crate) async fn lock_models<E: EntityTrait>(
+    conn: Connection<'_>,
+    select: Select<E>,
+) -> Result<Vec<E::Model>, DbErr> {
+    let select = by_key(select).lock(Dialect::of(&conn).row_lock());
+    select.all(&conn).await
+}
+
+/// The keys of what a select finds, locked.
+pub(crate) async fn lock_keys<E: EntityTrait>(
+    conn: Connection<'_>,
+    select: Select<E>,
+) -> Result<Vec<Key>, DbErr> {
+    let keys = key_columns::<E>();
+    let select = keys
+        .iter()
+        .fold(by_key(select).select_only(), |select, key| {
+            select.column(*key)
+        });
+    let select = select.lock(Dialect::of(&conn).row_lock()).into_query();
+    read_keys::<E>(conn, &select, &keys).await
+}
+
+/// Keys of `E`, as a statement finds them in `columns`.
+async fn read_keys<E: EntityTrait>(
+    conn: Connection<'_>,
+    select: &SelectStatement,
+    columns: &[impl IdenStatic],
+) -> Result<Vec<Key>, DbErr> {
+    let names: Vec<_> = columns.iter().map(|key| key.as_str().to_owned()).collect();
+    let rows = conn.query_all(select).await?;
+    let keys = rows.iter().map(|row| row.try_get_many("", &names));
+    keys.map(|key| key.map(untyped_key::<E>)).collect()
+}
+
+/// The columns of the primary key, in its order, each with the column that repeats it.
+fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
+    let pairs = E::Record::key();
+    let repeated = |key: E::Column| {
+        let mut pairs = pairs.iter();
+        pairs
+            .find(|(source, _)| source.as_str() == key.as_str())
+            .copied()
+    };
+    key_columns::<E>()
+        .into_iter()
+        .filter_map(repeated)
+        .collect()
+}
+
+/// Latest records that are no deletions, of rows that are gone.
+fn orphans<E: Recorded>(dialect: Dialect, among: Among<'_>) -> SelectStatement {
+    let pairs = record_keys::<E>();
+    let columns: Vec<_> = pairs.iter().map(|(_, record)| *record).collect();
+    let own = |column: &ColumnOf<E::Record>| Expr::col((E::Record::default(), *column));
+    let newer = |column: ColumnOf<E::Record>| Expr::col(("newer", column));
+    let mut source = Query::select();
+    source.expr(Expr::val(1)).from(E::default().table_ref());
+    let mut newest = Query::select();
+    newest.expr(Func::max(newer(E::Record::RECORDED_AT)));
+    newest.from_as(E::Record::default().table_ref(), "newer");
+    for (key, record) in &pairs {
+        source.and_where(Expr::col((E::default(), *key)).eq(own(record)));
+        newest.and_where(newer(*record).eq(own(record)));
+    }
+    let (after, until, keys) = match among {
+        Among::Between(after, until) => (after, until, None),
+        Among::Keys(keys) => (None, None, Some(keys)),
+    };
+    let beyond = |key: &Key| beyond_columns(&columns, key);
+    let mut select = Query::select();
+    select.from(E::Record::default().table_ref());
+    select.columns(columns.iter().map(|column| (E::Record::default(), *column)));
+    select.cond_where(
+        Condition::all()
+            .add_option(after.map(beyond))
+            .add_option(until.map(|until| beyond(until).not()))
+            .add_option(keys.map(|keys| dialect.is_among(columns.iter().map(own).collect(), keys)))
+            .add(E::Record::EVENT.ne(Event::Deleted))
+            .add(Expr::exists(source).not())
+            .add(own(&E::Record::RECORDED_AT).in_subquery(newest)),
+    );
+    for column in &columns {
+        select.order_by_expr(own(column), Order::Asc);
+    }
+    select.limit(CHUNK as u64);
+    select
 }
 
 /// What was panicked with, as far as it is text.
@@ -330,8 +462,8 @@ pub(crate) fn lock_links<'a, E: EntityTrait>(
     columns: &'a [String],
 ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
     Box::pin(async move {
-        let select = by_key(E::find().filter(condition));
-        let models = select.lock(lock).all(&conn).await?;
+        let select = by_key(E::find().filter(condition)).lock(lock);
+        let models = select.all(&conn).await?;
         Ok(models
             .iter()
             .filter_map(|model| link_of(model, columns))

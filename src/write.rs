@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, Statement, StatementBuilder, Value, Values,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
+    Values,
 };
 
 use crate::context::{Context, Stamp};
@@ -56,7 +57,7 @@ enum Where {
     /// Those that are gone, and not yet said to be.
     Gone,
     /// All: it is known that they have no records.
-    First,
+    MadeHere,
 }
 
 impl<'w> Writer<'w> {
@@ -93,23 +94,23 @@ impl<'w> Writer<'w> {
     }
 
     /// Records rows of the source table that nobody else can see and that have no records.
-    pub(crate) async fn first(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
-        self.insert(From::Source, Where::First, event, rows)
+    pub(crate) async fn made_here(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+        self.insert(From::Source, Where::MadeHere, event, rows)
             .await
             .map(drop)
     }
 
     /// The same for a run of rows that the source table holds as they are to be recorded.
-    pub(crate) async fn first_of_run(&self, event: Event, run: &Run) -> Result<(), DbErr> {
-        let mut values = self.bindings(event, Where::First);
+    pub(crate) async fn run_made_here(&self, event: Event, run: &Run) -> Result<(), DbErr> {
+        let mut values = self.bindings(event, Where::MadeHere);
         values.extend([run.first.clone(), run.last.clone()]);
-        let text = self.insert_text(From::Run, Where::First, 1);
+        let text = self.insert_text(From::Run, Where::MadeHere, 1);
         self.write(text, values).await.map(drop)
     }
 
     /// Whether there are records of rows of a run.
     pub(crate) async fn has_any(&self, run: &Run) -> Result<bool, DbErr> {
-        let text = self.shape.text(("any", self.dialect.index(), 1), || {
+        let text = self.text_of("any", 1, || {
             let mut sql = self.dialect.sql();
             sql.push("SELECT 1 AS found FROM ");
             table(&mut sql, &self.shape.record);
@@ -118,11 +119,8 @@ impl<'w> Writer<'w> {
             sql.push(" LIMIT 1");
             sql.finish()
         });
-        let statement = self.statement(text, vec![run.first.clone(), run.last.clone()]);
-        let found = self.conn.query_one(&statement).await;
-        Ok(found
-            .map_err(|error| self.failed("reading", error))?
-            .is_some())
+        let any = self.read(text, vec![run.first.clone(), run.last.clone()]);
+        Ok(!any.await?.is_empty())
     }
 
     /// Records that rows are gone, with the values of their latest records; answers for how many.
@@ -131,44 +129,134 @@ impl<'w> Writer<'w> {
             .await
     }
 
-    /// Records that rows are gone that have no record, with the values that they had.
-    pub(crate) async fn gone_unrecorded(&self, rows: &[Row]) -> Result<(), DbErr> {
-        self.insert(From::Values, Where::Unrecorded, Event::Deleted, rows)
+    /// Gives rows that have no record one, of the values at hand.
+    pub(crate) async fn first(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+        self.insert(From::Values, Where::Unrecorded, event, rows)
             .await
             .map(drop)
     }
 
-    /// Whether a record of this row would be written now.
-    pub(crate) async fn differs(&self, row: &Row) -> Result<bool, DbErr> {
-        self.is_due("differs", From::Values, Where::Changed, row)
-            .await
-    }
-
     /// Whether a record would be written now that this row is gone.
     pub(crate) async fn lacks_tombstone(&self, key: &Row) -> Result<bool, DbErr> {
-        self.is_due("lacks tombstone", From::Latest, Where::Gone, key)
-            .await
-    }
-
-    async fn is_due(
-        &self,
-        name: &'static str,
-        from: From,
-        which: Where,
-        row: &Row,
-    ) -> Result<bool, DbErr> {
-        let text = self.shape.text((name, self.dialect.index(), 1), || {
+        let text = self.text_of("lacks tombstone", 1, || {
             let mut sql = self.dialect.sql();
             sql.push("SELECT 1 AS due FROM ");
-            self.rows_and_latest(&mut sql, from, 1);
-            self.condition(&mut sql, from, which);
+            self.rows_and_latest(&mut sql, From::Latest, 1);
+            self.condition(&mut sql, From::Latest, Where::Gone);
             sql.finish()
         });
-        let values = self.cells(from, std::slice::from_ref(row)).collect();
-        let found = self.conn.query_one(&self.statement(text, values)).await;
-        Ok(found
-            .map_err(|error| self.failed("reading", error))?
-            .is_some())
+        let due = self.read(text, key.key.clone()).await?;
+        Ok(!due.is_empty())
+    }
+
+    /// Which of these keys have no record, by their places.
+    pub(crate) async fn unrecorded(&self, keys: &[Key]) -> Result<Vec<usize>, DbErr> {
+        let mut unrecorded = Vec::new();
+        for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
+            let text = self.text_of("unrecorded", keys.len(), || {
+                let mut sql = self.dialect.sql();
+                sql.push("SELECT ")
+                    .column("v", &v_column(self.shape.key.len()));
+                sql.push(" AS place FROM ");
+                self.rows(&mut sql, From::Latest, keys.len(), true);
+                sql.push(" WHERE NOT EXISTS (SELECT 1 FROM ");
+                table(&mut sql, &self.shape.record);
+                sql.push(" r WHERE ");
+                self.same_key(&mut sql, "r", |column| &column.name);
+                sql.push(")");
+                sql.finish()
+            });
+            let found = self.read(text, keys.iter().flatten().cloned().collect());
+            for row in found.await? {
+                unrecorded.push(chunk * CHUNK + place(&row)?);
+            }
+        }
+        Ok(unrecorded)
+    }
+
+    /// Which rows differ from their latest records, and in what.
+    pub(crate) async fn compare(&self, rows: &[Row]) -> Result<Vec<Difference>, DbErr> {
+        let width = self.shape.key.len() + self.shape.values().count();
+        let chunk = self.rows_of_one_statement(width);
+        let mut differences = Vec::new();
+        for (at, rows) in rows.chunks(chunk).enumerate() {
+            let text = self.text_of("compare", rows.len(), || {
+                self.compare_text(rows.len(), width)
+            });
+            let values = self.cells(From::Values, rows).collect();
+            for row in self.read(text, values).await? {
+                differences.push(self.difference(&row, at * chunk)?);
+            }
+        }
+        Ok(differences)
+    }
+
+    fn compare_text(&self, rows: usize, width: usize) -> String {
+        let flag = |sql: &mut Sql, condition: &str, name: &str| {
+            sql.push(&format!(
+                ", CASE WHEN {condition} THEN 1 ELSE 0 END AS {name}"
+            ));
+        };
+        let recorded_at = self.latest(&self.shape.recorded_at);
+        let event = self.latest(&self.shape.event);
+        let mut sql = self.dialect.sql();
+        sql.push("SELECT ")
+            .column("v", &v_column(width))
+            .push(" AS place");
+        flag(&mut sql, &format!("{recorded_at} IS NULL"), "unrecorded");
+        flag(&mut sql, &format!("{event} = 'deleted'"), "deleted");
+        for (at, (column, value)) in self.values_of(From::Values).into_iter().enumerate() {
+            let mut same = self.dialect.sql();
+            let latest = self.latest(&column.name);
+            self.dialect.same(&mut same, &column.ty, &latest, &value);
+            flag(
+                &mut sql,
+                &format!("NOT ({})", same.finish()),
+                &format!("differs{at}"),
+            );
+        }
+        sql.push(" FROM ");
+        self.rows(&mut sql, From::Values, rows, true);
+        self.join_latest(&mut sql, From::Values);
+        self.condition(&mut sql, From::Values, Where::Changed);
+        sql.finish()
+    }
+
+    fn difference(&self, row: &QueryResult, offset: usize) -> Result<Difference, DbErr> {
+        let is = |name: &str| Ok::<_, DbErr>(row.try_get::<i32>("", name)? != 0);
+        let mut columns = Vec::new();
+        for (at, column) in self.shape.values().enumerate() {
+            if is(&format!("differs{at}"))? {
+                columns.push(column.name.clone());
+            }
+        }
+        Ok(Difference {
+            place: offset + place(row)?,
+            unrecorded: is("unrecorded")?,
+            deleted: is("deleted")?,
+            columns,
+        })
+    }
+
+    async fn read(&self, text: Arc<str>, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = self.statement(text, values);
+        let rows = self.conn.query_all(&statement).await;
+        rows.map_err(|error| self.failed("reading", error))
+    }
+
+    /// The text of a statement for so many rows. Odd sizes come once; only the first and the full
+    /// chunk come again and again.
+    fn text_of(&self, name: &'static str, rows: usize, build: impl FnOnce() -> String) -> Arc<str> {
+        match rows {
+            1 | CHUNK => self.shape.text((name, self.dialect.index(), rows), build),
+            _ => build().into(),
+        }
+    }
+
+    fn rows_of_one_statement(&self, width: usize) -> usize {
+        let fixed = self.context.len() + self.dialect.stamp_bindings() + 1;
+        let fitting = (self.dialect.max_parameters() - fixed) / width.max(1);
+        CHUNK.min(fitting).max(1)
     }
 
     async fn insert(
@@ -180,12 +268,8 @@ impl<'w> Writer<'w> {
     ) -> Result<u64, DbErr> {
         let mut written = 0;
         let width = self.shape.key.len() + self.brought(from).count();
-        let fixed = self.context.len() + self.dialect.stamp_bindings() + 1;
-        let chunk = CHUNK
-            .min((self.dialect.max_parameters() - fixed) / width.max(1))
-            .max(1);
-        for rows in rows.chunks(chunk) {
-            if self.stamp.fixed && which != Where::First {
+        for rows in rows.chunks(self.rows_of_one_statement(width)) {
+            if self.stamp.fixed && which != Where::MadeHere {
                 self.refuse_stale_clock(from, which, rows).await?;
             }
             let mut values = self.bindings(event, which);
@@ -246,7 +330,7 @@ impl<'w> Writer<'w> {
 
     /// Whether records get the time as it is, since no record can be in its way.
     fn stamps_plainly(&self, which: Where) -> bool {
-        self.stamp.fixed || which == Where::First
+        self.stamp.fixed || which == Where::MadeHere
     }
 
     fn bindings(&self, event: Event, which: Where) -> Vec<Value> {
@@ -303,9 +387,9 @@ impl<'w> Writer<'w> {
     fn insert_text(&self, from: From, which: Where, rows: usize) -> Arc<str> {
         let name = match (from, which, self.stamp.fixed) {
             (From::Run, ..) => "run",
-            (_, Where::First, _) => "first",
-            (From::Values, Where::Unrecorded, false) => "gone unrecorded",
-            (From::Values, Where::Unrecorded, true) => "gone unrecorded, at",
+            (_, Where::MadeHere, _) => "made here",
+            (From::Values, Where::Unrecorded, false) => "first",
+            (From::Values, Where::Unrecorded, true) => "first, at",
             (From::Values, _, false) => "values",
             (From::Values, _, true) => "values, at",
             (From::Source, _, false) => "source",
@@ -313,12 +397,7 @@ impl<'w> Writer<'w> {
             (From::Latest, _, false) => "gone",
             (From::Latest, _, true) => "gone, at",
         };
-        let build = || self.build_insert(from, which, rows);
-        // Odd sizes come once; only the first and the full chunk come again and again.
-        match rows {
-            1 | CHUNK => self.shape.text((name, self.dialect.index(), rows), build),
-            _ => build().into(),
-        }
+        self.text_of(name, rows, || self.build_insert(from, which, rows))
     }
 
     fn build_insert(&self, from: From, which: Where, rows: usize) -> String {
@@ -366,7 +445,7 @@ impl<'w> Writer<'w> {
                 sql.push(" s WHERE ");
                 self.within_run(&mut sql, "s", |column| &column.source);
             }
-            (_, Where::First) => self.rows(&mut sql, from, rows),
+            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, rows),
             _ => {
                 self.rows_and_latest(&mut sql, from, rows);
                 self.condition(&mut sql, from, which);
@@ -382,28 +461,37 @@ impl<'w> Writer<'w> {
         });
     }
 
+    /// The rows, joined with the latest record of each.
+    fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
+        self.rows_and_source(sql, from, rows);
+        self.join_latest(sql, from);
+    }
+
     /// `v`, joined with the source where its columns are needed.
-    fn rows(&self, sql: &mut Sql, from: From, rows: usize) {
-        let shape = self.shape;
-        let cells: Vec<&Column> = shape
-            .key
-            .iter()
-            .chain(self.brought(from).map(|(_, column)| column))
-            .collect();
-        self.dialect.rows(sql, rows, cells.len(), |sql, _, column| {
-            cells[column].cell(sql, self.dialect)
-        });
+    fn rows_and_source(&self, sql: &mut Sql, from: From, rows: usize) {
+        self.rows(sql, from, rows, false);
         if from == From::Source {
             sql.push(" INNER JOIN ");
-            table(sql, &shape.source);
+            table(sql, &self.shape.source);
             sql.push(" s ON ");
             self.same_key(sql, "s", |column| &column.source);
         }
     }
 
-    /// The rows, joined with the latest record of each.
-    fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
-        self.rows(sql, from, rows);
+    /// `v`, whose last column is the place of each row where that is asked for.
+    fn rows(&self, sql: &mut Sql, from: From, rows: usize, places: bool) {
+        let brought = self.brought(from).map(|(_, column)| column);
+        let cells: Vec<&Column> = self.shape.key.iter().chain(brought).collect();
+        let width = cells.len() + usize::from(places);
+        self.dialect.rows(sql, rows, width, |sql, row, column| {
+            match cells.get(column) {
+                Some(cell) => cell.cell(sql, self.dialect),
+                None => drop(sql.push(&row.to_string())),
+            }
+        });
+    }
+
+    fn join_latest(&self, sql: &mut Sql, from: From) {
         let join = if from == From::Latest {
             " INNER JOIN "
         } else {
@@ -456,7 +544,7 @@ impl<'w> Writer<'w> {
         let recorded_at = self.latest(&self.shape.recorded_at);
         let event = self.latest(&self.shape.event);
         match which {
-            Where::First => {}
+            Where::MadeHere => {}
             Where::Unrecorded => {
                 sql.push(&format!(" WHERE {recorded_at} IS NULL"));
             }
@@ -511,6 +599,23 @@ impl<'w> Writer<'w> {
         sql.column(alias, column);
         sql.finish()
     }
+}
+
+/// How a row differs from its latest record.
+pub(crate) struct Difference {
+    /// Which of the rows that were compared.
+    pub(crate) place: usize,
+    /// It has no record.
+    pub(crate) unrecorded: bool,
+    /// Its latest record says that it was deleted.
+    pub(crate) deleted: bool,
+    /// Columns and properties whose values differ.
+    pub(crate) columns: Vec<String>,
+}
+
+fn place(row: &QueryResult) -> Result<usize, DbErr> {
+    let place: i32 = row.try_get("", "place")?;
+    usize::try_from(place).map_err(|_| DbErr::Type("a place below zero".to_owned()))
 }
 
 /// The name that a derived table gives its columns.

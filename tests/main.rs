@@ -8,6 +8,7 @@
 //! | `blog`, `magazine` | the entities that tests are about |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
+//! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
@@ -15,7 +16,9 @@
 
 mod harness;
 
+mod around;
 mod blog;
+mod bulk;
 mod concurrency;
 mod generic_code;
 mod macros;
@@ -32,6 +35,8 @@ mod resample;
 mod transactions;
 mod unusable;
 mod values;
+mod verify;
 mod watching;
 mod watching_more;
 mod windows;
+mod write_paths;

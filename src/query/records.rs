@@ -46,7 +46,7 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         async move {
             let plan = plan_of::<Self::Entity>()?;
             let mut notes = Buffer::default();
-            notes.touch(&plan, key, Note::unseen());
+            notes.touch(&plan, key, Note::uncertain());
             run::<Self::Entity, C, _>(db, Noted(notes)).await
         }
     }

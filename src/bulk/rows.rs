@@ -1,0 +1,298 @@
+//! The rows of a bulk write: found and locked in the order of their keys, and noted.
+
+use std::collections::HashSet;
+use std::marker::PhantomData;
+
+use sea_orm::sea_query::Condition;
+use sea_orm::{DbErr, EntityTrait, ModelTrait, QueryFilter, QuerySelect};
+
+use crate::Event;
+use crate::capture::{record_first, unrecorded};
+use crate::dialect::Dialect;
+use crate::erased::Connection;
+use crate::gather::{Buffer, Note, Unit};
+use crate::listen::Listener;
+use crate::registry::Node;
+use crate::typed::{Key, Models, Plan, beyond, by_keys, key_of, link_of, lock_keys, lock_models};
+use crate::write::CHUNK;
+
+/// What a select finds, a chunk at a time in the order of keys, locked.
+pub(crate) struct Pages<E> {
+    condition: Condition,
+    after: Option<Key>,
+    done: bool,
+    entity: PhantomData<E>,
+}
+
+impl<E: EntityTrait> Pages<E> {
+    pub(crate) fn of(condition: Condition) -> Self {
+        Self {
+            condition,
+            after: None,
+            done: false,
+            entity: PhantomData,
+        }
+    }
+
+    pub(crate) async fn models(
+        &mut self,
+        conn: Connection<'_>,
+    ) -> Result<Option<Vec<E::Model>>, DbErr> {
+        let Some(select) = self.select() else {
+            return Ok(None);
+        };
+        let models = lock_models(conn, select).await?;
+        self.advance(models.len(), models.last().map(key_of));
+        Ok(Some(models))
+    }
+
+    pub(crate) async fn keys(&mut self, conn: Connection<'_>) -> Result<Option<Vec<Key>>, DbErr> {
+        let Some(select) = self.select() else {
+            return Ok(None);
+        };
+        let keys = lock_keys(conn, select).await?;
+        self.advance(keys.len(), keys.last().cloned());
+        Ok(Some(keys))
+    }
+
+    pub(crate) async fn all_keys(mut self, conn: Connection<'_>) -> Result<Vec<Key>, DbErr> {
+        let mut all = Vec::new();
+        while let Some(keys) = self.keys(conn).await? {
+            all.extend(keys);
+        }
+        Ok(all)
+    }
+
+    fn select(&self) -> Option<sea_orm::Select<E>> {
+        if self.done {
+            return None;
+        }
+        // One more than a chunk, so that a chunk of rows needs no second look.
+        let select = E::find()
+            .filter(self.condition.clone())
+            .limit(CHUNK as u64 + 1);
+        Some(match &self.after {
+            Some(after) => select.filter(beyond::<E>(after)),
+            None => select,
+        })
+    }
+
+    fn advance(&mut self, found: usize, last: Option<Key>) {
+        self.done = found <= CHUNK;
+        self.after = last.or_else(|| self.after.take());
+    }
+}
+
+/// The columns whose values are about to change, so that those who reference them may be cut loose.
+#[derive(Clone, Copy)]
+pub(crate) enum Cut<'c> {
+    Columns(&'c [String]),
+    /// The rows may go altogether.
+    All,
+}
+
+impl Cut<'_> {
+    fn touches(self, columns: &[String]) -> bool {
+        match self {
+            Self::Columns(set) => columns.iter().any(|column| set.contains(column)),
+            Self::All => true,
+        }
+    }
+}
+
+/// What the rows of one entity are to others.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'r> {
+    pub(crate) node: &'r Node,
+    pub(crate) conn: Connection<'r>,
+}
+
+impl<'r> Rows<'r> {
+    /// Whether keys alone tell all there is to note.
+    pub(crate) fn stand_alone(&self) -> bool {
+        self.node.listeners.is_empty() && self.node.guards.is_empty()
+    }
+
+    /// Locks the rows, and notes who depends on them as they are.
+    pub(crate) async fn lock<E>(
+        &self,
+        condition: Condition,
+        unit: &Unit,
+        cut: Cut<'_>,
+    ) -> Result<Vec<Key>, DbErr>
+    where
+        E: EntityTrait<Model: Sync + 'static>,
+    {
+        let mut pages = Pages::<E>::of(condition);
+        if self.stand_alone() {
+            return pages.all_keys(self.conn).await;
+        }
+        let mut found = Vec::new();
+        while let Some(models) = pages.models(self.conn).await? {
+            let mut notes = Buffer::default();
+            self.note_before::<E>(&models, &mut notes, cut).await?;
+            unit.buffer().merge(notes);
+            found.extend(models.iter().map(key_of));
+        }
+        Ok(found)
+    }
+
+    /// Notes who depends on rows that are about to be written.
+    async fn note_before<E>(
+        &self,
+        models: &[E::Model],
+        notes: &mut Buffer,
+        cut: Cut<'_>,
+    ) -> Result<(), DbErr>
+    where
+        E: EntityTrait<Model: Sync + 'static>,
+    {
+        for listener in &self.node.listeners {
+            match listener.columns() {
+                Some(columns) if !(listener.is_referenced() && cut.touches(columns)) => {
+                    let links = models.iter().filter_map(|model| link_of(model, columns));
+                    links.for_each(|link| notes.link(listener, link));
+                }
+                _ => note_dependents(listener, models, self.conn, notes).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes who depends on rows that have been written, and what they came to depend on.
+    pub(crate) async fn note_after<E>(
+        &self,
+        models: &[E::Model],
+        notes: &mut Buffer,
+    ) -> Result<(), DbErr>
+    where
+        E: EntityTrait<Model: Sync + 'static>,
+    {
+        for model in models {
+            note_listeners(self.node, notes, |columns| link_of(model, columns));
+            note_guards(self.node, notes, |columns| link_of(model, columns));
+        }
+        for listener in &self.node.listeners {
+            if listener.columns().is_none() {
+                note_dependents(listener, models, self.conn, notes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// [`note_after`](Self::note_after) for the rows with these keys, as they are now.
+    pub(crate) async fn note_written<E>(&self, keys: &[Key], unit: &Unit) -> Result<(), DbErr>
+    where
+        E: EntityTrait<Model: Sync + 'static>,
+    {
+        for keys in keys.chunks(CHUNK) {
+            let mut notes = Buffer::default();
+            let models = by_keys::<E>(self.conn, keys).await?;
+            self.note_after::<E>(&models, &mut notes).await?;
+            unit.buffer().merge(notes);
+        }
+        Ok(())
+    }
+
+    /// Notes the rows themselves.
+    pub(crate) fn touch(&self, keys: &[Key], note: &Note, unit: &Unit) {
+        if let Some(plan) = &self.node.plan {
+            let mut buffer = unit.buffer();
+            for key in keys {
+                buffer.touch(plan, key.clone(), note.clone());
+            }
+        }
+    }
+
+    /// Rows that have no record and are about to lose their last chance of one. Those that were
+    /// made in this unit need none.
+    pub(crate) async fn unrecorded(
+        &self,
+        keys: &[Key],
+        unit: &Unit,
+    ) -> Result<Option<(&'r dyn Plan, Models)>, DbErr> {
+        let Some(plan) = self
+            .node
+            .plan
+            .as_deref()
+            .filter(|plan| !plan.shape().cascades)
+        else {
+            return Ok(None);
+        };
+        let entity = plan.shape().type_id;
+        let older = |key: &&Key| !unit.buffer().is_born(entity, key);
+        let keys: Vec<Key> = keys.iter().filter(older).cloned().collect();
+        let models = unrecorded(self.conn, plan, &keys).await?;
+        Ok(models.map(|models| (plan, models)))
+    }
+
+    /// Runs a write after which rows may be gone, and records that those are which had no record.
+    pub(crate) async fn losing<T>(
+        &self,
+        keys: &[Key],
+        unit: &Unit,
+        write: impl Future<Output = Result<T, DbErr>> + Send,
+    ) -> Result<T, DbErr> {
+        let unrecorded = self.unrecorded(keys, unit).await?;
+        let output = write.await?;
+        if let Some((plan, models)) = unrecorded {
+            record_first(self.conn, &unit.context, plan, Event::Deleted, &models).await?;
+        }
+        Ok(output)
+    }
+}
+
+/// Notes the dependents of watched rows by what ties them to these.
+pub(crate) fn note_listeners(
+    node: &Node,
+    notes: &mut Buffer,
+    link: impl Fn(&[String]) -> Option<Key>,
+) {
+    for listener in &node.listeners {
+        if let Some(link) = listener.columns().and_then(&link) {
+            notes.link(listener, link);
+        }
+    }
+}
+
+/// Notes what rows came to depend on.
+pub(crate) fn note_guards(
+    node: &Node,
+    notes: &mut Buffer,
+    link: impl Fn(&[String]) -> Option<Key>,
+) {
+    for guard in &node.guards {
+        if let Some(link) = link(guard.columns()) {
+            notes.guard(guard, link);
+        }
+    }
+}
+
+/// Notes the dependents of watched rows one by one, while they can be found.
+pub(crate) async fn note_dependents<M>(
+    listener: &Listener,
+    models: &[M],
+    conn: Connection<'_>,
+    notes: &mut Buffer,
+) -> Result<(), DbErr>
+where
+    M: ModelTrait + Sync + 'static,
+{
+    let mut conditions = Vec::new();
+    match listener.columns() {
+        Some(columns) => {
+            let links: HashSet<Key> = models.iter().filter_map(|m| link_of(m, columns)).collect();
+            let links: Vec<Key> = links.into_iter().collect();
+            let chunks = links.chunks(CHUNK);
+            conditions
+                .extend(chunks.filter_map(|links| listener.by_links(Dialect::of(&conn), links)));
+        }
+        None => conditions.extend(models.iter().filter_map(|model| listener.by_model(model))),
+    }
+    for condition in conditions {
+        for key in listener.dependent.keys(conn, condition).await? {
+            notes.touch(&listener.dependent, key, Note::new(Event::Related));
+        }
+    }
+    Ok(())
+}
