@@ -3,8 +3,12 @@
 //! Sources are named where a choice would surprise: the manuals of PostgreSQL 15, MariaDB 10.11,
 //! MySQL 8 and SQLite 3.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Timelike, Utc};
-use sea_orm::sea_query::{ArrayType, ColumnType, Expr, ExprTrait, LockType, ValueTuple};
+use sea_orm::sea_query::{
+    ArrayType, ColumnType, Expr, ExprTrait, LockType, SelectStatement, ValueTuple,
+};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -273,6 +277,20 @@ impl Dialect {
     /// (10.11) and SQLite do not where the values bound a range.
     pub(crate) fn seeks_by_rows(self) -> bool {
         self.0 == DbBackend::Postgres
+    }
+
+    /// Whether a GROUP BY of an index's first columns with the MAX of the next seeks from group to
+    /// group ("Using index for group-by"). There recursion, which does so elsewhere, ends after
+    /// 1,000 steps (`max_recursive_iterations`, `cte_max_recursion_depth`), on MariaDB silently.
+    pub(crate) fn groups_by_seeks(self) -> bool {
+        self.0 == DbBackend::MySql
+    }
+
+    /// The names that a statement quotes: its tables and columns.
+    pub(crate) fn names(self, statement: &SelectStatement) -> BTreeSet<String> {
+        let text = self.0.build(statement).sql;
+        let quoted = text.split(self.quote()).skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
     }
 
     /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.

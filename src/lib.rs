@@ -116,7 +116,7 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
-pub use query::{Change, Diff, RecordModel, RecordQuery, RecordedModel, Resample};
+pub use query::{AsOf, AsOfTwo, Change, Diff, RecordModel, RecordQuery, RecordedModel, Resample};
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;

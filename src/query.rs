@@ -2,6 +2,7 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | `query/as_of.rs` | what held at a moment |
 //! | `query/diff.rs` | what changed from one record to another |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
 //! | `query/resample.rs` | one record of each bucket of time |
@@ -9,6 +10,7 @@
 //! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
 //! `QueryFilter` and `QueryOrder` are: queries build, the caller executes.
 
+mod as_of;
 mod diff;
 mod records;
 mod resample;
@@ -21,12 +23,13 @@ use sea_orm::{
     Value,
 };
 
+pub use as_of::{AsOf, AsOfTwo};
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
 pub use resample::Resample;
 
 use crate::time::{IntoRule, Window, truncate_to_micros};
-use crate::{Event, RecordEntity, RecordError};
+use crate::{RecordEntity, RecordError};
 
 macro_rules! looking_back {
     ($($(#[$doc:meta])* $name:ident, $last:ident;)+) => {$(
@@ -146,9 +149,12 @@ pub trait RecordQuery: Sized {
     #[must_use]
     fn latest_of_each(self) -> Self;
 
-    /// The record of each row that held at `t`; rows that were deleted by then are left out.
-    #[must_use]
-    fn as_of(self, t: DateTime<Utc>) -> Self;
+    /// The record of each row that held at `t`, which is cut to microseconds; rows that were
+    /// deleted by then are left out unless [`with_deleted`](AsOf::with_deleted) keeps them.
+    ///
+    /// Before the first record there is nothing, and after now what there is now. Filters apply to
+    /// what held, also those that were there before.
+    fn as_of(self, t: DateTime<Utc>) -> AsOf<Self::Record>;
 
     /// The last record of each bucket of time that has any, of each row where the query spans
     /// several; counted in UTC unless [`in_zone`](Resample::in_zone) says otherwise.
@@ -216,14 +222,8 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
         self.filter(Expr::tuple(place).in_subquery(derived))
     }
 
-    fn as_of(self, t: DateTime<Utc>) -> Self {
-        let until_then = match t < Window::EARLIEST {
-            true => nothing(),
-            false => R::RECORDED_AT.lte(time(truncate_to_micros(within_years(t)))),
-        };
-        self.filter(until_then)
-            .latest_of_each()
-            .filter(R::EVENT.ne(Event::Deleted.as_str()))
+    fn as_of(self, t: DateTime<Utc>) -> AsOf<R> {
+        AsOf::new(self, t)
     }
 
     fn resample(self, rule: impl IntoRule) -> Result<Resample<R>, RecordError> {

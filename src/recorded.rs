@@ -9,7 +9,7 @@ use sea_orm::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordQuery, Recorder};
+use crate::{AsOf, RecordQuery, Recorder};
 
 /// An entity whose history is kept.
 ///
@@ -66,8 +66,8 @@ pub trait Recorded: EntityTrait<Model: Sync> {
     }
 
     /// The whole table as it was at `t`: the record of each row that held then, deleted rows left
-    /// out.
-    fn as_of(t: DateTime<Utc>) -> Select<Self::Record> {
+    /// out; see [`RecordQuery::as_of`].
+    fn as_of(t: DateTime<Utc>) -> AsOf<Self::Record> {
         Self::records().as_of(t)
     }
 
