@@ -86,6 +86,7 @@
 //! | --- | --- | --- |
 //! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
 //! | `stream` | on | `StreamTrait` on the recording connections |
+//! | `color` | off | [`Diff::colored`]: differences in colours on a terminal |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 pub mod book;
@@ -116,7 +117,10 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
-pub use query::{AsOf, AsOfTwo, Change, Diff, RecordModel, RecordQuery, RecordedModel, Resample};
+pub use query::{
+    AsOf, AsOfTwo, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
+    RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged,
+};
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
@@ -132,8 +136,8 @@ pub use time::{Buckets, Every, IntoRule, Window, zone};
 /// ```
 pub mod prelude {
     pub use crate::{
-        Context, Event, Every, RecordEntity, RecordError, RecordModel, RecordQuery, Recorded,
-        RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
+        Context, Event, Every, PutBack, RecordEntity, RecordError, RecordModel, RecordQuery,
+        Recorded, RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
     };
     #[cfg(feature = "macros")]
     pub use crate::{record_hooks, recorded};

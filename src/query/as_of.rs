@@ -14,15 +14,14 @@ use sea_orm::sea_query::{
     CommonTableExpression, Expr, ExprTrait, JoinType, Query, SelectStatement, UnionType, WithClause,
 };
 use sea_orm::{
-    ConnectionTrait, DbErr, Identity, IdenStatic, Iterable, Order, Paginator,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Related, RelationDef, Select,
-    SelectModel, SelectTwo,
+    ConnectionTrait, DbErr, IdenStatic, Identity, Iterable, Order, QueryTrait, Related,
+    RelationDef, Select, SelectTwo,
 };
 
-use super::{Window, nothing, own, table_of, time, unordered, within_years};
+use super::late::{builds_on_select, executes_its_select};
+use super::{held, keys, nothing, own, source_table_of, table_of, unordered};
 use crate::dialect::Dialect;
-use crate::recorded::{column_named, table_name};
-use crate::time::truncate_to_micros;
+use crate::recorded::column_named;
 use crate::{Event, RecordEntity, RecordError, Recorded};
 
 /// The keys of the rows that are looked at.
@@ -118,49 +117,6 @@ impl<R: RecordEntity> AsOf<R> {
         select
     }
 
-    /// The records.
-    ///
-    /// # Errors
-    ///
-    /// The database's.
-    pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
-        self.into_select(db).all(db).await
-    }
-
-    /// The first of the records, if there is any.
-    ///
-    /// # Errors
-    ///
-    /// The database's.
-    pub async fn one<C: ConnectionTrait>(self, db: &C) -> Result<Option<R::Model>, DbErr> {
-        self.into_select(db).one(db).await
-    }
-
-    /// How many there are.
-    ///
-    /// # Errors
-    ///
-    /// The database's.
-    pub async fn count<C: ConnectionTrait>(self, db: &C) -> Result<u64, DbErr>
-    where
-        R::Model: Sync,
-    {
-        PaginatorTrait::count(self.into_select(db), db).await
-    }
-
-    /// The records a page at a time.
-    pub fn paginate<C>(
-        self,
-        db: &C,
-        page_size: u64,
-    ) -> Paginator<'_, C, SelectModel<R::Model>>
-    where
-        C: ConnectionTrait,
-        R::Model: Sync,
-    {
-        self.into_select(db).paginate(db, page_size)
-    }
-
     fn rows(&self, dialect: Dialect) -> SelectStatement {
         let among = among(dialect, &self.select);
         rows::<R>(dialect, self.at, self.with_deleted, among)
@@ -223,9 +179,9 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
         let Some(relation) = &self.relation else {
             let problem = format!(
                 "it meets `{}` in a junction; ask for the past of the junction, and join that",
-                table_name::<S::Recording>()
+                source_table_of::<S>()
             );
-            return Err(RecordError::plan(table_name::<R::Recording>(), problem));
+            return Err(RecordError::plan(source_table_of::<R>(), problem));
         };
         let pairs = names(&relation.from_col)
             .into_iter()
@@ -242,36 +198,9 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
     }
 }
 
-macro_rules! queries {
-    ($name:ident<$($entity:ident),+>) => {
-        impl<$($entity: RecordEntity),+> QueryFilter for $name<$($entity),+> {
-            type QueryStatement = SelectStatement;
-
-            fn query(&mut self) -> &mut SelectStatement {
-                QueryTrait::query(&mut self.select)
-            }
-        }
-
-        impl<$($entity: RecordEntity),+> QueryOrder for $name<$($entity),+> {
-            type QueryStatement = SelectStatement;
-
-            fn query(&mut self) -> &mut SelectStatement {
-                QueryTrait::query(&mut self.select)
-            }
-        }
-
-        impl<$($entity: RecordEntity),+> QuerySelect for $name<$($entity),+> {
-            type QueryStatement = SelectStatement;
-
-            fn query(&mut self) -> &mut SelectStatement {
-                QueryTrait::query(&mut self.select)
-            }
-        }
-    };
-}
-
-queries!(AsOf<R>);
-queries!(AsOfTwo<R, S>);
+builds_on_select!(AsOf<R>);
+builds_on_select!(AsOfTwo<R, S>);
+executes_its_select!(AsOf);
 
 fn names(identity: &Identity) -> Vec<String> {
     identity.iter().map(ToString::to_string).collect()
@@ -285,12 +214,12 @@ fn recorded<R: RecordEntity>(source: &str) -> Result<R::Column, RecordError> {
         let problem = format!(
             "`{source}` ties it to others, and is not recorded; list it in `#[recorded(columns(…))]`"
         );
-        RecordError::plan(table_name::<R::Recording>(), problem)
+        RecordError::plan(source_table_of::<R>(), problem)
     })
 }
 
 /// Puts `rows` where the record table stands, under its name.
-fn stand_in<R: RecordEntity>(query: &mut SelectStatement, rows: SelectStatement) {
+pub(super) fn stand_in<R: RecordEntity>(query: &mut SelectStatement, rows: SelectStatement) {
     query.from_clear().from_subquery(rows, table_of::<R>());
 }
 
@@ -298,7 +227,10 @@ fn stand_in<R: RecordEntity>(query: &mut SelectStatement, rows: SelectStatement)
 /// nothing but columns of the record.
 ///
 /// Filters on values alone would have to be tried on all records, where each row's one is enough.
-fn among<R: RecordEntity>(dialect: Dialect, select: &Select<R>) -> Option<SelectStatement> {
+pub(super) fn among<R: RecordEntity>(
+    dialect: Dialect,
+    select: &Select<R>,
+) -> Option<SelectStatement> {
     let mut filtered = unordered(select.clone()).into_query();
     filtered.clear_selects().reset_limit().reset_offset();
     filtered.clear_group_by().clear_having();
@@ -323,10 +255,7 @@ fn rows<R: RecordEntity>(
     with_deleted: bool,
     among: Option<SelectStatement>,
 ) -> SelectStatement {
-    let held = match at < Window::EARLIEST {
-        true => nothing(),
-        false => own::<R>(R::RECORDED_AT).lte(time(truncate_to_micros(within_years(at)))),
-    };
+    let held = held::<R>(at);
     let mut rows = match (dialect.groups_by_seeks(), dialect.has_lateral()) {
         (true, _) => grouped::<R>(held),
         (false, true) => by_lateral::<R>(held),
@@ -344,12 +273,8 @@ fn rows<R: RecordEntity>(
     rows
 }
 
-fn all<R: RecordEntity>() -> SelectStatement {
+pub(super) fn all<R: RecordEntity>() -> SelectStatement {
     Query::select().from(R::default().table_ref()).take()
-}
-
-fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
-    R::key().into_iter().map(|(_, column)| column)
 }
 
 fn key_of<R: RecordEntity>(table: &'static str) -> impl Iterator<Item = Expr> {
