@@ -5,12 +5,13 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | `harness` | a database for each test, counted statements, captured warnings |
-//! | `blog`, `magazine` | the entities that tests are about |
+//! | `blog`, `library`, `magazine` | the entities that tests are about |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `past`, `restore` | what held, what changed, and putting it back |
 //! | `migration` | record tables |
 
 mod harness;
@@ -18,9 +19,11 @@ mod harness;
 mod blog;
 mod concurrency;
 mod generic_code;
+mod library;
 mod macros;
 mod magazine;
 mod migration;
+mod past;
 mod promise_1_atomic;
 mod promise_3_quiet;
 mod promise_4_ordered;
@@ -29,6 +32,7 @@ mod promise_6_out_of_the_way;
 mod rbac;
 mod reading;
 mod resample;
+mod restore;
 mod transactions;
 mod unusable;
 mod values;
