@@ -11,6 +11,7 @@
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
 //! | `migration` | record tables |
 
@@ -39,3 +40,4 @@ mod values;
 mod watching;
 mod watching_more;
 mod windows;
+mod zones;

@@ -430,7 +430,7 @@ each_database! {
         assert_eq!(days(book::Entity::records(), Book::Title).await, [1, 1, 3, 3, 5, 5]);
         // The record before counts, whether it is selected or not.
         assert_eq!(days(one().since(day(4)), Book::Title).await, [3, 5]);
-        assert_eq!(days(one().filter(Book::Title.ne("A")), Book::Title).await, [3, 5]);
+        assert_eq!(days(one().filter(Book::Blurb.is_null()), Book::Title).await, [1, 5]);
         let changed = one().where_changed(Book::Title);
         assert_eq!(changed.clone().count(&db).await?, 3);
         let last = changed.filter(Book::Blurb.is_null()).order_by_desc(Book::RecordedAt).limit(1).all(&db).await?;
@@ -450,7 +450,7 @@ each_database! {
         let now = book::Entity::as_of(Window::LATEST).one(&txn).await?.unwrap();
         assert_eq!(now.title, "Two");
         let changed = book::Entity::diff_between(before, Window::LATEST).all(&txn).await?;
-        assert_eq!(changed[0].diff().map(|diff| diff.changes().len()), Some(2));
+        assert_eq!(changed[0].diff().map(|diff| diff.changes().len()), Some(1));
         txn.rollback().await?;
         assert_eq!(book::Entity::as_of(Window::LATEST).one(&db).await?.unwrap().title, "One");
         Ok(())
