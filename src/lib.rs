@@ -60,7 +60,8 @@
 //! | --- | --- |
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
-//! | [`book::reading`] | windows, buckets, the past as it was, what changed |
+//! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
+//! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
 //! # The map
