@@ -64,6 +64,10 @@ macro_rules! executes_its_select {
             }
 
             /// The records a page at a time.
+            ///
+            /// # Panics
+            ///
+            /// As SeaORM's: where a page has no size.
             pub fn paginate<C>(
                 self,
                 db: &C,
