@@ -117,9 +117,7 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
     /// # async fn example<M>(record: M, db: &DatabaseConnection) -> Result<(), Box<dyn std::error::Error>>
     /// # where M: RecordModel,
     /// #     <<M::Entity as RecordEntity>::Recording as EntityTrait>::ActiveModel: PutBack {
-    /// if let Some(before) = record.previous().one(db).await? {
-    ///     before.restore()?.put_back(db).await?;
-    /// }
+    /// record.restore()?.put_back(db).await?;
     /// # Ok(())
     /// # }
     /// ```
