@@ -87,7 +87,7 @@
 //! | --- | --- | --- |
 //! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
 //! | `stream` | on | `StreamTrait` on the recording connections |
-//! | `color` | off | [`Diff::colored`]: differences in colours on a terminal |
+//! | `color` | off | `Diff::colored`: differences in colours on a terminal |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 pub mod book;

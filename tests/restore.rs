@@ -11,6 +11,59 @@ use crate::library::{book, draft, library};
 
 use book::record::Column as Book;
 
+/// Records by hand: a column that was recorded later, and one in another type.
+mod parcel {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{RecordEntity, Recorded, record_hooks};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "parcel")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub label: String,
+        pub grams: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub mod record {
+        use super::*;
+
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "parcel_record")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_id: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recorded_at: DateTimeUtc,
+            pub event: String,
+            pub label: Option<String>,
+            pub grams: Option<i64>,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl RecordEntity for Entity {
+            type Recording = super::Entity;
+            type Properties = ();
+            const RECORDED_AT: Column = Column::RecordedAt;
+            const EVENT: Column = Column::Event;
+        }
+    }
+}
+
 async fn titles(db: &DatabaseConnection) -> Vec<(i32, String)> {
     let books = book::Entity::find().order_by_asc(book::Column::Id);
     let books = books.all(db).await.unwrap();
@@ -217,4 +270,30 @@ each_database! {
         assert_eq!(titles(&db).await, []);
         Ok(())
     }
+}
+
+#[test]
+fn a_null_that_the_row_cannot_hold_is_not_brought_back_and_another_type_is_named() {
+    let record = parcel::record::Model {
+        recording_id: 7,
+        recorded_at: DateTimeUtc::MIN_UTC,
+        event: "updated".to_owned(),
+        label: None,
+        grams: None,
+    };
+    let row = record.restore().unwrap();
+    assert_eq!(row.id, Set(7));
+    assert!(row.label.is_not_set() && row.grams.is_not_set());
+    let record = parcel::record::Model {
+        label: Some("Books".to_owned()),
+        grams: Some(1_200),
+        ..record
+    };
+    let error = record.restore().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a row of `parcel` cannot be put back: `grams` was recorded as another type than it has; set it by hand"
+    );
+    let row = record.restore_except([parcel::Column::Grams]).unwrap();
+    assert_eq!(row.label, Set("Books".to_owned()));
 }
