@@ -6,7 +6,8 @@
 //! on the database, so the query is finished when it is executed.
 //!
 //! - PostgreSQL and SQLite find the keys by recursion, a seek in the index of the primary key for
-//!   each, and each key's record by another.
+//!   each, and each key's record by another. PostgreSQL finds both at once where no filter names
+//!   the key; the index entries of later records are then stepped over.
 //! - MySQL and MariaDB do the same for a GROUP BY by themselves, and cut recursion short.
 
 use chrono::{DateTime, Utc};
@@ -37,8 +38,8 @@ const STATE: &str = "as_of_state";
 /// was called `a` before and `b` at the moment is not found by `a`. What else SeaORM has for a
 /// `Select` is had from [`into_select`](Self::into_select).
 ///
-/// It reads about two places in the index for each row that was ever recorded, however long the
-/// histories are; where filters name the key, only the rows that these select.
+/// It seeks in the index of the primary key for each row that was ever recorded, rather than read
+/// the histories; where filters name the key, for the rows alone that they select.
 ///
 /// ```
 /// # use sea_orm::entity::prelude::*;
@@ -256,14 +257,18 @@ fn rows<R: RecordEntity>(
     among: Option<SelectStatement>,
 ) -> SelectStatement {
     let held = held::<R>(at);
-    let mut rows = match (dialect.groups_by_seeks(), dialect.has_lateral()) {
-        (true, _) => grouped::<R>(held),
-        (false, true) => by_lateral::<R>(held),
-        (false, false) => by_maximum::<R>(held),
+    let mut rows = match (dialect.groups_by_seeks(), dialect.has_lateral(), among) {
+        (true, ..) => grouped::<R>(held),
+        (false, true, None) => by_walking::<R>(held),
+        (false, true, Some(among)) => {
+            let keys = keys_by_seeks::<R>(&among);
+            by_lateral::<R>(held).with_cte(keys).take()
+        }
+        (false, false, among) => {
+            let keys = keys_by_seeks::<R>(&among.unwrap_or_else(all::<R>));
+            by_maximum::<R>(held).with_cte(keys).take()
+        }
     };
-    if !dialect.groups_by_seeks() {
-        rows.with_cte(keys_by_seeks::<R>(&among.unwrap_or_else(all::<R>)));
-    }
     for column in R::Column::iter() {
         rows.expr_as(Expr::col((STATE, column)), column.as_str());
     }
@@ -322,6 +327,46 @@ fn keys_by_seeks<R: RecordEntity>(among: &SelectStatement) -> WithClause {
         .query(found)
         .to_owned();
     WithClause::new().recursive(true).cte(keys).to_owned()
+}
+
+/// Each row's record, found by a seek from the one before, backwards.
+fn by_walking<R: RecordEntity>(held: Expr) -> SelectStatement {
+    const NEXT: &str = "as_of_next";
+    let seek = |before: Option<Expr>| {
+        let mut seek = all::<R>();
+        for column in R::Column::iter() {
+            seek.expr(own::<R>(column));
+        }
+        seek.and_where(held.clone()).and_where_option(before);
+        for column in keys::<R>().chain([R::RECORDED_AT]) {
+            seek.order_by_expr(own::<R>(column), Order::Desc);
+        }
+        seek.limit(1).take()
+    };
+    let own_key = Expr::tuple(keys::<R>().map(own::<R>));
+    let before = own_key.lt(Expr::tuple(key_of::<R>(KEYS)));
+    let next = Query::select()
+        .exprs(R::Column::iter().map(|column| Expr::col((NEXT, column))))
+        .from(KEYS)
+        .join_lateral(
+            JoinType::InnerJoin,
+            seek(Some(before)),
+            NEXT,
+            Expr::val(true),
+        )
+        .take();
+    let mut found = Query::select()
+        .expr(Expr::cust("*"))
+        .from_subquery(seek(None), "as_of_first")
+        .take();
+    found.union(UnionType::All, next);
+    let rows = CommonTableExpression::new()
+        .table_name(KEYS)
+        .columns(R::Column::iter())
+        .query(found)
+        .to_owned();
+    let rows = WithClause::new().recursive(true).cte(rows).to_owned();
+    Query::select().from_as(KEYS, STATE).with_cte(rows).take()
 }
 
 fn by_lateral<R: RecordEntity>(held: Expr) -> SelectStatement {
