@@ -8,6 +8,7 @@ mod topic {
     use sea_orm::entity::prelude::*;
     use sea_orm_record::prelude::*;
 
+    #[recorded(columns(name))]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "blog_topic")]
@@ -17,6 +18,10 @@ mod topic {
         pub name: String,
         #[sea_orm(has_many)]
         pub articles: HasMany<super::article::Entity>,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
     }
 
     #[record_hooks]
@@ -29,7 +34,7 @@ mod article {
 
     use super::topic;
 
-    #[recorded(columns(title, text), properties(headline: String), context)]
+    #[recorded(columns(topic_id, title, text), properties(headline: String), context)]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "blog_article")]
@@ -75,6 +80,7 @@ async fn blog() -> Result<(RecordedConnection, topic::Model, article::Model), se
     db.inner()
         .get_schema_builder()
         .register(topic::Entity)
+        .register(topic::record::Entity)
         .register(article::Entity)
         .register(article::record::Entity)
         .apply(&db)

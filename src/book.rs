@@ -9,6 +9,9 @@ pub mod watching {}
 #[doc = include_str!("../docs/reading.md")]
 pub mod reading {}
 
+#[doc = include_str!("../docs/time.md")]
+pub mod time {}
+
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 

@@ -6,8 +6,10 @@
 
 mod values;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, LockType, ValueTuple};
+use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, LockType, SelectStatement, ValueTuple};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -300,6 +302,20 @@ impl Dialect {
             DbBackend::MySql => BucketSeek::Union,
             _ => BucketSeek::Correlated,
         }
+    }
+
+    /// Whether a GROUP BY of an index's first columns with the MAX of the next seeks from group to
+    /// group ("Using index for group-by"). There recursion, which does so elsewhere, ends after
+    /// 1,000 steps (`max_recursive_iterations`, `cte_max_recursion_depth`), on MariaDB silently.
+    pub(crate) fn groups_by_seeks(self) -> bool {
+        self.0 == DbBackend::MySql
+    }
+
+    /// The names that a statement quotes: its tables and columns.
+    pub(crate) fn names(self, statement: &SelectStatement) -> BTreeSet<String> {
+        let text = self.0.build(statement).sql;
+        let quoted = text.split(self.quote()).skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
     }
 
     /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.

@@ -79,6 +79,30 @@ pub enum RecordError {
         source: DbErr,
     },
 
+    /// A value was asked for in a type that it does not have.
+    #[error(
+        "`{column}` of the records of `{entity}` is no `{asked}`; ask for the type of its field"
+    )]
+    Type {
+        /// Table of the recorded entity.
+        entity: String,
+        /// The column of the record.
+        column: String,
+        /// The type that was asked for.
+        asked: String,
+    },
+
+    /// A row that cannot be put back from its record.
+    #[error("a row of `{entity}` cannot be put back: {problem}")]
+    Restore {
+        /// Table of the recorded entity.
+        entity: String,
+        /// What is in the way, with the columns' names, and what to do.
+        problem: String,
+        /// What the database said, where it was asked.
+        source: Option<DbErr>,
+    },
+
     /// The clock of a [`Context`](crate::Context) stands at a time that records cannot have.
     #[error("the clock set in the context stands at {at}: {problem}")]
     Clock {
@@ -174,6 +198,10 @@ impl RecordError {
             Self::Database { source, .. }
             | Self::Stranded { source }
             | Self::Property {
+                source: Some(source),
+                ..
+            }
+            | Self::Restore {
                 source: Some(source),
                 ..
             } => is_retryable(source),

@@ -60,7 +60,8 @@
 //! | --- | --- |
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
-//! | [`book::reading`] | windows, buckets, the past as it was, what changed |
+//! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
+//! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
@@ -90,6 +91,7 @@
 //! | --- | --- | --- |
 //! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
 //! | `stream` | on | `StreamTrait` on the recording connections |
+//! | `color` | off | `Diff::colored`: differences in colours on a terminal |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 mod around;
@@ -128,7 +130,10 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
-pub use query::{Change, Diff, RecordModel, RecordQuery, RecordedModel, Resample};
+pub use query::{
+    AsOf, AsOfTwo, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
+    RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged,
+};
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
@@ -147,8 +152,8 @@ pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 /// ```
 pub mod prelude {
     pub use crate::{
-        Context, Event, Every, RecordEntity, RecordError, RecordModel, RecordQuery, Recorded,
-        RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
+        Context, Event, Every, PutBack, RecordEntity, RecordError, RecordModel, RecordQuery,
+        Recorded, RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
     };
     #[cfg(feature = "macros")]
     pub use crate::{record_hooks, recorded};

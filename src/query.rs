@@ -2,32 +2,46 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
+//! | `query/as_of.rs` | what held at a moment |
+//! | `query/between.rs` | what changed between two moments |
+//! | `query/changes.rs` | records beside the ones before them |
 //! | `query/diff.rs` | what changed from one record to another |
+//! | `query/late.rs` | queries whose SQL depends on the database |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
 //! | `query/resample.rs` | one record of each bucket of time |
+//! | `query/restore.rs` | putting back what was |
 //!
 //! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
 //! `QueryFilter` and `QueryOrder` are: queries build, the caller executes.
 
+mod as_of;
+mod between;
+mod changes;
 mod diff;
+mod late;
 mod records;
 mod resample;
+mod restore;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Value,
+    ColumnTrait, EntityName, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, Value,
 };
 
+pub use as_of::{AsOf, AsOfTwo};
+pub use between::{DiffBetween, RowDiff};
+pub use changes::{Changes, RecordChange, WhereChanged};
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
 pub use resample::Resample;
+pub use restore::{PutBack, RestoreTo, Restored};
 
 use crate::dialect::bind_time;
 use crate::time::{IntoRule, Window, truncate_to_micros};
-use crate::{Event, RecordEntity, RecordError};
+use crate::{RecordEntity, RecordError};
 
 macro_rules! looking_back {
     ($($(#[$doc:meta])* $name:ident, $last:ident;)+) => {$(
@@ -147,9 +161,40 @@ pub trait RecordQuery: Sized {
     #[must_use]
     fn latest_of_each(self) -> Self;
 
-    /// The record of each row that held at `t`; rows that were deleted by then are left out.
-    #[must_use]
-    fn as_of(self, t: DateTime<Utc>) -> Self;
+    /// The record of each row that held at `t`, which is cut to microseconds; rows that were
+    /// deleted by then are left out unless [`with_deleted`](AsOf::with_deleted) keeps them.
+    ///
+    /// Before the first record there is nothing, and after now what there is now. Filters apply to
+    /// what held, also those that were there before.
+    fn as_of(self, t: DateTime<Utc>) -> AsOf<Self::Record>;
+
+    /// What changed from one moment to another, row by row: added, removed or changed.
+    ///
+    /// Both are cut to microseconds. Where `to` lies before `from`, it is the way back. A filter
+    /// picks rows: those that it fits at either moment.
+    fn diff_between(self, from: DateTime<Utc>, to: DateTime<Utc>) -> DiffBetween<Self::Record>;
+
+    /// Each record with the one before it, in the order of time.
+    ///
+    /// That is the record of the same row before it, whether it is selected or not. An order or a
+    /// limit from before gives way.
+    fn changes(self) -> Changes<Self::Record>;
+
+    /// Records in which a value differs from that in the record before; first records are left
+    /// out.
+    ///
+    /// Values are compared in SQL as recording compares them: NULL as a value, text by its
+    /// characters on every database, JSON by value.
+    fn where_changed(
+        self,
+        column: <Self::Record as EntityTrait>::Column,
+    ) -> WhereChanged<Self::Record>;
+
+    /// Puts rows back as they were at a moment, in one transaction: what changed since changes
+    /// back, what was deleted since returns, what was made since is deleted.
+    ///
+    /// A filter picks rows: those that it fits now, or fitted then.
+    fn restore_to(self, t: DateTime<Utc>) -> RestoreTo<Self::Record>;
 
     /// The last record of each bucket of time that has any, of each row where the query spans
     /// several; counted in UTC unless [`in_zone`](Resample::in_zone) says otherwise.
@@ -212,14 +257,24 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
         self.filter(Expr::tuple(place).in_subquery(derived))
     }
 
-    fn as_of(self, t: DateTime<Utc>) -> Self {
-        let until_then = match t < Window::EARLIEST {
-            true => nothing(),
-            false => R::RECORDED_AT.lte(bind_time(truncate_to_micros(within_years(t)))),
-        };
-        self.filter(until_then)
-            .latest_of_each()
-            .filter(R::EVENT.ne(Event::Deleted.as_str()))
+    fn as_of(self, t: DateTime<Utc>) -> AsOf<R> {
+        AsOf::new(self, t)
+    }
+
+    fn diff_between(self, from: DateTime<Utc>, to: DateTime<Utc>) -> DiffBetween<R> {
+        DiffBetween::new(self, from, to)
+    }
+
+    fn changes(self) -> Changes<R> {
+        Changes::new(self)
+    }
+
+    fn where_changed(self, column: R::Column) -> WhereChanged<R> {
+        WhereChanged::new(self, column)
+    }
+
+    fn restore_to(self, t: DateTime<Utc>) -> RestoreTo<R> {
+        RestoreTo::new(self, t)
     }
 
     fn resample(self, rule: impl IntoRule) -> Result<Resample<R>, RecordError> {
@@ -230,6 +285,36 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
 /// A column of the record table, by the name that `Entity::find` gives it.
 fn own<R: EntityTrait>(column: R::Column) -> Expr {
     Expr::col((R::default(), column))
+}
+
+/// The columns of the record table that repeat the key.
+fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
+    R::key().into_iter().map(|(_, column)| column)
+}
+
+/// Whether a record had been written at `t`.
+fn held<R: RecordEntity>(t: DateTime<Utc>) -> Expr {
+    if t < Window::EARLIEST {
+        return nothing();
+    }
+    own::<R>(R::RECORDED_AT).lte(bind_time(truncate_to_micros(within_years(t))))
+}
+
+/// What comes after a place, in the order of these columns.
+fn beyond(columns: &[Expr], place: &[Value], order: &Order) -> Condition {
+    let columns = || columns.iter().zip(place);
+    (0..place.len()).fold(Condition::any(), |any, last| {
+        let equal = columns()
+            .take(last)
+            .fold(Condition::all(), |all, (column, value)| {
+                all.add(column.clone().eq(value.clone()))
+            });
+        let next = columns().nth(last).map(|(column, value)| match order {
+            Order::Desc => column.clone().lt(value.clone()),
+            _ => column.clone().gt(value.clone()),
+        });
+        any.add(equal.add_option(next))
+    })
 }
 
 fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {
@@ -290,7 +375,12 @@ fn rounded_up(t: DateTime<Utc>) -> DateTime<Utc> {
         .unwrap_or(cut)
 }
 
-/// The full name of the record table, for messages.
+/// The name of the record table.
 fn table_of<R: RecordEntity>() -> &'static str {
     R::default().table_name()
+}
+
+/// The name of the recorded entity's table, for messages.
+fn source_table_of<R: RecordEntity>() -> &'static str {
+    R::Recording::default().table_name()
 }

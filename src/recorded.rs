@@ -9,7 +9,7 @@ use sea_orm::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RecordQuery, Recorder};
+use crate::{AsOf, DiffBetween, RecordQuery, Recorder, RestoreTo};
 
 /// An entity whose history is kept; it must have hooks, or its changes would go unseen.
 ///
@@ -66,9 +66,20 @@ pub trait Recorded: EntityTrait<Model: Sync, ActiveModel: Hooked> {
     }
 
     /// The whole table as it was at `t`: the record of each row that held then, deleted rows left
-    /// out.
-    fn as_of(t: DateTime<Utc>) -> Select<Self::Record> {
+    /// out; see [`RecordQuery::as_of`].
+    fn as_of(t: DateTime<Utc>) -> AsOf<Self::Record> {
         Self::records().as_of(t)
+    }
+
+    /// What changed in the table from one moment to another, row by row; see
+    /// [`RecordQuery::diff_between`].
+    fn diff_between(from: DateTime<Utc>, to: DateTime<Utc>) -> DiffBetween<Self::Record> {
+        Self::records().diff_between(from, to)
+    }
+
+    /// Puts the whole table back as it was at `t`; see [`RecordQuery::restore_to`].
+    fn restore_to(t: DateTime<Utc>) -> RestoreTo<Self::Record> {
+        Self::records().restore_to(t)
     }
 
     /// The records of one row by its primary key, which also finds those of a row that is gone.

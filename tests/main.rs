@@ -5,13 +5,15 @@
 //! | module | what it is about |
 //! | --- | --- |
 //! | `harness` | a database for each test, counted statements, captured warnings |
-//! | `blog`, `magazine` | the entities that tests are about |
+//! | `blog`, `library`, `magazine` | the entities that tests are about |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `zones` | days of zones whose clocks do what one would not think of |
+//! | `past`, `restore` | what held, what changed, and putting it back |
 //! | `migration` | record tables |
 
 mod harness;
@@ -21,9 +23,11 @@ mod blog;
 mod bulk;
 mod concurrency;
 mod generic_code;
+mod library;
 mod macros;
 mod magazine;
 mod migration;
+mod past;
 mod promise_1_atomic;
 mod promise_3_quiet;
 mod promise_4_ordered;
@@ -32,6 +36,7 @@ mod promise_6_out_of_the_way;
 mod rbac;
 mod reading;
 mod resample;
+mod restore;
 mod transactions;
 mod unusable;
 mod values;
@@ -40,3 +45,4 @@ mod watching;
 mod watching_more;
 mod windows;
 mod write_paths;
+mod zones;

@@ -2,16 +2,24 @@
 
 use std::fmt;
 
-use sea_orm::{EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
+use sea_orm::sea_query::{ValueType, sea_value_to_json_value};
+use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::{ColumnOf, Properties, RecordEntity};
+use super::source_table_of;
+use crate::{ColumnOf, Properties, RecordEntity, RecordError};
 
-/// What changed between two records of a row, or of two rows.
+/// What changed between two records of a row, or of two rows, or from a record to the row itself.
 ///
 /// Only recorded columns and properties count: not the key, the time, the event nor the context.
-/// Displayed, it is a line for each change: `title: "One" → "Two"`.
+///
+/// Displayed, it is a line for each change, `title: "One" → "Two"`, of long texts only the part
+/// that differs; with the feature `color`, `colored` shows it in colours on a terminal. Serialized, it
+/// is `{"title": {"before": "One", "after": "Two"}}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diff {
+    /// Table of the recorded entity, for messages.
+    entity: &'static str,
     changes: Vec<Change>,
 }
 
@@ -32,15 +40,33 @@ impl Diff {
     where
         M: ModelTrait<Entity: RecordEntity>,
     {
-        let change = |column: ColumnOf<M::Entity>| Change {
+        let columns = value_columns::<M::Entity>().into_iter();
+        let values = columns.map(|column| (column, before.get(column), after.get(column)));
+        Self::of_values::<M::Entity>(values)
+    }
+
+    /// From a record to the row as it is. Properties cannot be told from the row.
+    pub(super) fn to_row<R, M>(before: &R::Model, after: &M) -> Self
+    where
+        R: RecordEntity,
+        M: ModelTrait<Entity = R::Recording>,
+    {
+        let columns = R::columns().into_iter();
+        let values =
+            columns.map(|(source, column)| (column, before.get(column), after.get(source)));
+        Self::of_values::<R>(values)
+    }
+
+    fn of_values<R: RecordEntity>(values: impl Iterator<Item = (R::Column, Value, Value)>) -> Self {
+        let changes = values.map(|(column, before, after)| Change {
             column: column.as_str(),
-            before: before.get(column),
-            after: after.get(column),
-        };
-        let changes = value_columns::<M::Entity>().into_iter().map(change);
+            before,
+            after,
+        });
         Self {
+            entity: source_table_of::<R>(),
             changes: changes
-                .filter(|change| change.before != change.after)
+                .filter(|change| !is_same(&change.before, &change.after))
                 .collect(),
         }
     }
@@ -54,10 +80,74 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
+
+    /// The change of a column of the record entity; nothing where it did not change.
+    pub fn change(&self, column: impl ColumnTrait) -> Option<&Change> {
+        let name = column.as_str();
+        self.changes.iter().find(|change| change.column == name)
+    }
+
+    /// The values of a column before and after, in their type; nothing where it did not change.
+    ///
+    /// The type is that of the field in the record's model; an `Option` where that is one.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Type`], naming the column, for another type.
+    ///
+    /// ```
+    /// # use sea_orm_record::{Diff, RecordError};
+    /// # fn example<C: sea_orm::ColumnTrait>(diff: &Diff, title: C) -> Result<(), RecordError> {
+    /// if let Some((before, after)) = diff.values::<String>(title)? {
+    ///     println!("{} characters more", after.len() - before.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn values<T: ValueType>(
+        &self,
+        column: impl ColumnTrait,
+    ) -> Result<Option<(T, T)>, RecordError> {
+        let Some(change) = self.change(column) else {
+            return Ok(None);
+        };
+        let typed = |value: &Value| {
+            <T as ValueType>::try_from(value.clone()).map_err(|_| RecordError::Type {
+                entity: self.entity.to_owned(),
+                column: change.column.to_owned(),
+                asked: T::type_name(),
+            })
+        };
+        Ok(Some((typed(&change.before)?, typed(&change.after)?)))
+    }
+
+    /// The same for a terminal: in colours where standard output is one that shows them, which
+    /// `NO_COLOR`, `CLICOLOR` and `TERM` have their say in, and as plain as the rest elsewhere.
+    ///
+    /// ```
+    /// # fn example(diff: &sea_orm_record::Diff) {
+    /// println!("{}", diff.colored());
+    /// # }
+    /// ```
+    #[cfg(feature = "color")]
+    pub fn colored(&self) -> impl fmt::Display + '_ {
+        Lines {
+            changes: &self.changes,
+            paint: Paint::of_stdout(),
+        }
+    }
+}
+
+/// As recording compares: JSON by its value, wherever its keys stand.
+fn is_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Json(a), Value::Json(b)) => a == b,
+        _ => a == b,
+    }
 }
 
 /// Recorded columns and properties, in the order of the table.
-fn value_columns<R: RecordEntity>() -> Vec<R::Column> {
+pub(super) fn value_columns<R: RecordEntity>() -> Vec<R::Column> {
     let columns: Vec<_> = R::columns()
         .into_iter()
         .map(|(_, column)| column.as_str())
@@ -70,45 +160,210 @@ fn value_columns<R: RecordEntity>() -> Vec<R::Column> {
         .collect()
 }
 
+impl Serialize for Diff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.changes.len()))?;
+        for change in &self.changes {
+            map.serialize_entry(change.column, &Sides(change))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("column", self.column)?;
+        map.serialize_entry("before", &sea_value_to_json_value(&self.before))?;
+        map.serialize_entry("after", &sea_value_to_json_value(&self.after))?;
+        map.end()
+    }
+}
+
+/// A change without its name.
+struct Sides<'c>(&'c Change);
+
+impl Serialize for Sides<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("before", &sea_value_to_json_value(&self.0.before))?;
+        map.serialize_entry("after", &sea_value_to_json_value(&self.0.after))?;
+        map.end()
+    }
+}
+
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
+        let lines = Lines {
+            changes: &self.changes,
+            paint: Paint::default(),
+        };
+        lines.fmt(f)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_change(f, self, &Paint::default())
+    }
+}
+
+struct Lines<'d> {
+    changes: &'d [Change],
+    paint: Paint,
+}
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changes.is_empty() {
             return f.write_str("no change");
         }
         for (index, change) in self.changes.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{change}")?;
+            write_change(f, change, &self.paint)?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} → {}",
-            self.column,
-            Shown(&self.before),
-            Shown(&self.after)
-        )
+/// What is written around the parts of a change; nothing by default.
+#[derive(Default)]
+struct Paint {
+    column: &'static str,
+    before: &'static str,
+    after: &'static str,
+    end: &'static str,
+}
+
+#[cfg(feature = "color")]
+impl Paint {
+    /// Bold, red and green (ECMA-48, SGR).
+    const COLORS: Self = Self {
+        column: "\u{1b}[1m",
+        before: "\u{1b}[31m",
+        after: "\u{1b}[32m",
+        end: "\u{1b}[0m",
+    };
+
+    fn of_stdout() -> Self {
+        match anstream::AutoStream::choice(&std::io::stdout()) {
+            anstream::ColorChoice::Never => Self::default(),
+            _ => Self::COLORS,
+        }
     }
 }
 
-/// A value as a person reads it: text in quotes, anything else plain.
-struct Shown<'v>(&'v Value);
+fn write_change(f: &mut fmt::Formatter<'_>, change: &Change, paint: &Paint) -> fmt::Result {
+    let Paint {
+        column,
+        before,
+        after,
+        end,
+    } = paint;
+    let (old, new) = shown(&change.before, &change.after);
+    let name = change.column;
+    write!(
+        f,
+        "{column}{name}{end}: {before}{old}{end} → {after}{new}{end}"
+    )
+}
 
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Value::String(Some(text)) => write!(f, "{text:?}"),
-            value if crate::typed::is_null(value) => f.write_str("nothing"),
-            value => match sea_orm::sea_query::sea_value_to_json_value(value) {
-                serde_json::Value::String(text) => f.write_str(&text),
-                other => write!(f, "{other}"),
-            },
-        }
+/// Two values as a person reads them: text in quotes, anything else plain.
+fn shown(before: &Value, after: &Value) -> (String, String) {
+    match (before, after) {
+        (Value::String(Some(before)), Value::String(Some(after))) => differing(before, after),
+        (before, after) => (alone(before), alone(after)),
+    }
+}
+
+fn alone(value: &Value) -> String {
+    match value {
+        Value::String(Some(text)) => format!("{text:?}"),
+        value if crate::typed::is_null(value) => "nothing".to_owned(),
+        value => match sea_value_to_json_value(value) {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        },
+    }
+}
+
+/// Characters of a text that are shown in any case.
+const LONG: usize = 60;
+
+/// Characters that are shown on either side of what differs in a long text.
+const AROUND: usize = 20;
+
+/// Two texts, cut to where they differ if one is long.
+fn differing(before: &str, after: &str) -> (String, String) {
+    let (a, b): (Vec<char>, Vec<char>) = (before.chars().collect(), after.chars().collect());
+    if a.len() <= LONG && b.len() <= LONG {
+        return (format!("{before:?}"), format!("{after:?}"));
+    }
+    let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let rest = a.len().min(b.len()) - same;
+    let pairs = a.iter().rev().zip(b.iter().rev());
+    let same_end = pairs.take(rest).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(AROUND);
+    let until = same_end.saturating_sub(AROUND);
+    (cut(&a, from, until), cut(&b, from, until))
+}
+
+/// A text without so many characters at its start and at its end.
+fn cut(text: &[char], start: usize, end: usize) -> String {
+    let middle: String = text[start..text.len() - end].iter().collect();
+    let mark = |cut: usize| if cut > 0 { "…" } else { "" };
+    format!("{}{middle:?}{}", mark(start), mark(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_shown_where_it_differs() {
+        let before = format!("{}one{}", "a".repeat(100), "z".repeat(100));
+        let after = before.replace("one", "two or three");
+        let (a, z) = ("a".repeat(20), "z".repeat(20));
+        assert_eq!(
+            differing(&before, &after),
+            (
+                format!("…\"{a}one{z}\"…"),
+                format!("…\"{a}two or three{z}\"…")
+            )
+        );
+        let (short, longer) = ("ä".repeat(60), "ä".repeat(61));
+        assert_eq!(
+            differing(&short, &longer),
+            (
+                format!("…\"{}\"", "ä".repeat(20)),
+                format!("…\"{}\"", "ä".repeat(21))
+            )
+        );
+        assert_eq!(differing("", "b"), ("\"\"".to_owned(), "\"b\"".to_owned()));
+    }
+
+    #[cfg(feature = "color")]
+    #[test]
+    fn colours_are_for_terminals_alone() {
+        let change = Change {
+            column: "words",
+            before: 1.into(),
+            after: 2.into(),
+        };
+        let changes = [change];
+        let lines = |paint| {
+            Lines {
+                changes: &changes,
+                paint,
+            }
+            .to_string()
+        };
+        assert_eq!(lines(Paint::default()), "words: 1 → 2");
+        assert_eq!(
+            lines(Paint::COLORS),
+            "\u{1b}[1mwords\u{1b}[0m: \u{1b}[31m1\u{1b}[0m → \u{1b}[32m2\u{1b}[0m"
+        );
     }
 }

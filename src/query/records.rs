@@ -7,6 +7,7 @@ use sea_orm::{
     QuerySelect, Select, Value,
 };
 
+use super::restore::{RestoredOf, Which, restored};
 use super::{Diff, utc};
 use crate::capture;
 use crate::dialect::bind_time;
@@ -15,7 +16,7 @@ use crate::gather::{Buffer, Note};
 use crate::operation::{Noted, run};
 use crate::registry::plan_of;
 use crate::typed::key_of;
-use crate::{RecordEntity, Recorded};
+use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.
 pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
@@ -27,6 +28,12 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         keys.fold(Self::Entity::records(), |select, (source, record)| {
             select.filter(record.eq(self.get(source)))
         })
+    }
+
+    /// What changed from a record to this row as it is: recorded columns, for properties are known
+    /// to records alone.
+    fn diff_from(&self, record: &RecordOf<Self::Entity>) -> Diff {
+        Diff::to_row::<<Self::Entity as Recorded>::Record, Self>(record, self)
     }
 
     /// Records the row as it stands in the database, if that differs from its last record, or that
@@ -96,6 +103,56 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
         Diff::between(older, self)
     }
 
+    /// The row with what was recorded, as an active model with its key.
+    ///
+    /// `update` saves it where the row is there, `insert` where it is gone, and
+    /// [`put_back`](super::PutBack::put_back) whichever fits. Columns that are not recorded are not
+    /// set, so an update leaves them as they are; nor are those that the record holds as NULL and
+    /// the row cannot. Properties are computed anew.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Restore`] where a column was recorded in another type than it has.
+    ///
+    /// ```
+    /// # use sea_orm::entity::prelude::*;
+    /// # use sea_orm_record::prelude::*;
+    /// # async fn example<M>(record: M, db: &DatabaseConnection) -> Result<(), Box<dyn std::error::Error>>
+    /// # where M: RecordModel,
+    /// #     <<M::Entity as RecordEntity>::Recording as EntityTrait>::ActiveModel: PutBack {
+    /// record.restore()?.put_back(db).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn restore(&self) -> Result<RestoredOf<Self::Entity>, RecordError> {
+        restored(self, &Which::All)
+    }
+
+    /// The same with these columns alone, and the key.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`restore`](Self::restore), and [`RecordError::Restore`] for a column that is not
+    /// recorded.
+    fn restore_only(
+        &self,
+        columns: impl IntoIterator<Item = ColumnOf<<Self::Entity as RecordEntity>::Recording>>,
+    ) -> Result<RestoredOf<Self::Entity>, RecordError> {
+        restored(self, &Which::Only(columns.into_iter().collect()))
+    }
+
+    /// The same without these columns: an old role or price may be better left.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`restore_only`](Self::restore_only).
+    fn restore_except(
+        &self,
+        columns: impl IntoIterator<Item = ColumnOf<<Self::Entity as RecordEntity>::Recording>>,
+    ) -> Result<RestoredOf<Self::Entity>, RecordError> {
+        restored(self, &Which::Except(columns.into_iter().collect()))
+    }
+
     /// The row that this records, as it is today; nothing where it is gone.
     ///
     /// # Errors
@@ -116,11 +173,14 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
 
 impl<M> RecordModel for M where M: ModelTrait<Entity: RecordEntity> + Sync {}
 
+/// The model of the records of an entity.
+type RecordOf<E> = <<E as Recorded>::Record as EntityTrait>::Model;
+
 /// The model of what a record entity records.
 type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;
 
 /// The time of a record, as times are compared.
-fn instant(recorded_at: Value) -> Value {
+pub(super) fn instant(recorded_at: Value) -> Value {
     utc(recorded_at.clone()).map_or(recorded_at, bind_time)
 }
 

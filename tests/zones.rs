@@ -1,0 +1,186 @@
+//! Days of zones whose clocks do what one would not think of, worked out by hand.
+
+use sea_orm::DatabaseConnection;
+use sea_orm_record::prelude::*;
+
+use crate::blog::article;
+use crate::harness::*;
+use crate::reading::{at, insert_records, record, record_table};
+
+/// The start of a bucket in the zone, how many of its records there are, the first and the last in
+/// UTC.
+type Bucket = (&'static str, i64, &'static str, &'static str);
+
+/// Records every `minutes` from `from`, the last of them before `until`.
+async fn every(db: &DatabaseConnection, minutes: i64, from: &str, until: &str) {
+    let step = chrono::TimeDelta::minutes(minutes);
+    let times = std::iter::successors(Some(at(&utc(from))), |t| Some(*t + step));
+    let times = times.take_while(|t| *t < at(&utc(until)));
+    let records: Vec<_> = times.map(|t| record(1, t)).collect();
+    insert_records(db, &records).await;
+}
+
+fn utc(t: &str) -> String {
+    format!("{t}:00Z")
+}
+
+/// The first and the last record of each bucket are these; between them lies one every `minutes`.
+async fn assert_buckets(
+    db: &DatabaseConnection,
+    name: &str,
+    rule: &str,
+    minutes: i64,
+    expected: &[Bucket],
+) {
+    let zone = zone(name).unwrap();
+    let resampled = || {
+        article::Entity::records_of(1)
+            .resample(rule)
+            .unwrap()
+            .in_zone(zone)
+    };
+    let first = resampled().first().buckets(db).await.unwrap();
+    let last = resampled().buckets(db).await.unwrap();
+    let found: Vec<_> = first
+        .iter()
+        .zip(&last)
+        .map(|((start, first), (same, last))| {
+            assert_eq!(start, same);
+            let records = (last.recorded_at - first.recorded_at).num_minutes() / minutes + 1;
+            let local = start
+                .with_timezone(&zone)
+                .format("%Y-%m-%dT%H:%M%:z")
+                .to_string();
+            let place = |t: &article::record::Model| t.recorded_at.format("%dT%H:%M").to_string();
+            (local, records, place(first), place(last))
+        })
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(start, records, first, last)| {
+            (
+                (*start).to_owned(),
+                *records,
+                (*first).to_owned(),
+                (*last).to_owned(),
+            )
+        })
+        .collect();
+    assert_eq!(found, expected, "{rule} in {name}");
+}
+
+each_database! {
+    async fn cairo_has_a_day_that_starts_at_one(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        // At midnight before 28 April 2023 the clocks go to 01:00: UTC+2 becomes UTC+3.
+        every(&db, 60, "2023-04-26T22:00", "2023-04-29T21:00").await;
+        assert_buckets(&db, "Africa/Cairo", "1D", 60, &[
+            ("2023-04-27T00:00+02:00", 24, "26T22:00", "27T21:00"),
+            ("2023-04-28T01:00+03:00", 23, "27T22:00", "28T20:00"),
+            ("2023-04-29T00:00+03:00", 24, "28T21:00", "29T20:00"),
+        ]).await;
+        // Its buckets of six hours begin with it, and the last of them is cut short.
+        assert_buckets(&db, "Africa/Cairo", "6h", 60, &[
+            ("2023-04-27T00:00+02:00", 6, "26T22:00", "27T03:00"),
+            ("2023-04-27T06:00+02:00", 6, "27T04:00", "27T09:00"),
+            ("2023-04-27T12:00+02:00", 6, "27T10:00", "27T15:00"),
+            ("2023-04-27T18:00+02:00", 6, "27T16:00", "27T21:00"),
+            ("2023-04-28T01:00+03:00", 6, "27T22:00", "28T03:00"),
+            ("2023-04-28T07:00+03:00", 6, "28T04:00", "28T09:00"),
+            ("2023-04-28T13:00+03:00", 6, "28T10:00", "28T15:00"),
+            ("2023-04-28T19:00+03:00", 5, "28T16:00", "28T20:00"),
+            ("2023-04-29T00:00+03:00", 6, "28T21:00", "29T02:00"),
+            ("2023-04-29T06:00+03:00", 6, "29T03:00", "29T08:00"),
+            ("2023-04-29T12:00+03:00", 6, "29T09:00", "29T14:00"),
+            ("2023-04-29T18:00+03:00", 6, "29T15:00", "29T20:00"),
+        ]).await;
+        Ok(())
+    }
+
+    async fn havana_has_a_day_of_two_midnights(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        // At 01:00 on 5 November 2023 the clocks go back to midnight: UTC-4 becomes UTC-5.
+        every(&db, 60, "2023-11-04T04:00", "2023-11-07T05:00").await;
+        assert_buckets(&db, "America/Havana", "1D", 60, &[
+            ("2023-11-04T00:00-04:00", 24, "04T04:00", "05T03:00"),
+            ("2023-11-05T00:00-04:00", 25, "05T04:00", "06T04:00"),
+            ("2023-11-06T00:00-05:00", 24, "06T05:00", "07T04:00"),
+        ]).await;
+        // The second midnight is an hour of that day, and not the start of another.
+        assert_buckets(&db, "America/Havana", "12h", 60, &[
+            ("2023-11-04T00:00-04:00", 12, "04T04:00", "04T15:00"),
+            ("2023-11-04T12:00-04:00", 12, "04T16:00", "05T03:00"),
+            ("2023-11-05T00:00-04:00", 12, "05T04:00", "05T15:00"),
+            ("2023-11-05T11:00-05:00", 12, "05T16:00", "06T03:00"),
+            ("2023-11-05T23:00-05:00", 1, "06T04:00", "06T04:00"),
+            ("2023-11-06T00:00-05:00", 12, "06T05:00", "06T16:00"),
+            ("2023-11-06T12:00-05:00", 12, "06T17:00", "07T04:00"),
+        ]).await;
+        Ok(())
+    }
+
+    async fn apia_has_no_thirtieth_of_december_in_2011(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        // At the end of the 29th it crossed the date line: UTC-10 became UTC+14.
+        every(&db, 60, "2011-12-28T10:00", "2012-01-01T10:00").await;
+        assert_buckets(&db, "Pacific/Apia", "1D", 60, &[
+            ("2011-12-28T00:00-10:00", 24, "28T10:00", "29T09:00"),
+            ("2011-12-29T00:00-10:00", 24, "29T10:00", "30T09:00"),
+            ("2011-12-31T00:00+14:00", 24, "30T10:00", "31T09:00"),
+            ("2012-01-01T00:00+14:00", 24, "31T10:00", "01T09:00"),
+        ]).await;
+        assert_buckets(&db, "Pacific/Apia", "1MS", 60, &[
+            ("2011-12-01T00:00-10:00", 72, "28T10:00", "31T09:00"),
+            ("2012-01-01T00:00+14:00", 24, "31T10:00", "01T09:00"),
+        ]).await;
+        Ok(())
+    }
+
+    async fn lord_howe_moves_its_clocks_by_half_an_hour(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        // At 02:00 on 7 April 2024 back to 01:30 (UTC+11 becomes UTC+10:30), and in spring forward.
+        every(&db, 30, "2024-04-05T13:00", "2024-04-08T13:30").await;
+        assert_buckets(&db, "Australia/Lord_Howe", "1D", 30, &[
+            ("2024-04-06T00:00+11:00", 48, "05T13:00", "06T12:30"),
+            ("2024-04-07T00:00+11:00", 49, "06T13:00", "07T13:00"),
+            ("2024-04-08T00:00+10:30", 48, "07T13:30", "08T13:00"),
+        ]).await;
+        assert_buckets(&db, "Australia/Lord_Howe", "12h", 30, &[
+            ("2024-04-06T00:00+11:00", 24, "05T13:00", "06T00:30"),
+            ("2024-04-06T12:00+11:00", 24, "06T01:00", "06T12:30"),
+            ("2024-04-07T00:00+11:00", 24, "06T13:00", "07T00:30"),
+            ("2024-04-07T11:30+10:30", 24, "07T01:00", "07T12:30"),
+            ("2024-04-07T23:30+10:30", 1, "07T13:00", "07T13:00"),
+            ("2024-04-08T00:00+10:30", 24, "07T13:30", "08T01:00"),
+            ("2024-04-08T12:00+10:30", 24, "08T01:30", "08T13:00"),
+        ]).await;
+        Ok(())
+    }
+
+    async fn lord_howe_loses_half_an_hour_in_spring(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        every(&db, 30, "2024-10-04T13:30", "2024-10-07T13:00").await;
+        assert_buckets(&db, "Australia/Lord_Howe", "1D", 30, &[
+            ("2024-10-05T00:00+10:30", 48, "04T13:30", "05T13:00"),
+            ("2024-10-06T00:00+10:30", 47, "05T13:30", "06T12:30"),
+            ("2024-10-07T00:00+11:00", 48, "06T13:00", "07T12:30"),
+        ]).await;
+        Ok(())
+    }
+
+    async fn kathmandu_is_a_quarter_of_an_hour_off(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        // UTC+5:45, all the year.
+        every(&db, 15, "2024-05-09T17:30", "2024-05-09T20:00").await;
+        assert_buckets(&db, "Asia/Kathmandu", "1h", 15, &[
+            ("2024-05-09T23:00+05:45", 3, "09T17:30", "09T18:00"),
+            ("2024-05-10T00:00+05:45", 4, "09T18:15", "09T19:00"),
+            ("2024-05-10T01:00+05:45", 3, "09T19:15", "09T19:45"),
+        ]).await;
+        assert_buckets(&db, "Asia/Kathmandu", "1D", 15, &[
+            ("2024-05-09T00:00+05:45", 3, "09T17:30", "09T18:00"),
+            ("2024-05-10T00:00+05:45", 7, "09T18:15", "09T19:45"),
+        ]).await;
+        Ok(())
+    }
+}
