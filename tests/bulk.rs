@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
     TransactionTrait,
 };
 use sea_orm_record::{
@@ -409,7 +409,7 @@ async fn bulk_writes_run_in_spawned_tasks() {
         );
         assert_eq!(keys.exec(&db).await?, [1]);
         delete_many(note::Entity).exec(&db).await?;
-        Ok::<_, DbErr>(note::record::Entity::find().count(&db).await?)
+        note::record::Entity::find().count(&db).await
     });
     assert_eq!(task.await.unwrap().unwrap(), 4);
 }

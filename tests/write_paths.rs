@@ -37,46 +37,42 @@ async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(),
             .update_column(note::Column::Text)
             .to_owned()
     };
+    let (insert, changed) = (note::draft("new"), changed());
     match at {
-        0 => drop(note::Entity::insert(note::draft("new")).exec(db).await?),
-        1 => drop(
-            note::Entity::insert_many([note::draft("new")])
-                .exec(db)
-                .await?,
-        ),
-        2 => drop(
-            note::Entity::insert(note::draft("new"))
-                .exec_with_returning(db)
-                .await?,
-        ),
-        3 => drop(
-            note::Entity::insert(conflicting())
-                .on_conflict(on_id())
-                .exec_without_returning(db)
-                .await?,
-        ),
-        4 => drop(
-            note::Entity::insert_many([conflicting()])
-                .on_conflict(on_id())
-                .exec_without_returning(db)
-                .await?,
-        ),
-        5 => drop(note::Entity::update(changed()).exec(db).await?),
-        6 => drop(
-            note::Entity::update_many()
-                .col_expr(note::Column::Text, text("by 6"))
-                .filter(note::Column::Id.eq(id))
-                .exec(db)
-                .await?,
-        ),
-        7 => drop(note::Entity::delete_by_id(id).exec(db).await?),
-        8 => drop(note::Entity::delete(changed()).exec(db).await?),
-        9 => drop(
-            note::Entity::delete_many()
-                .filter(note::Column::Id.eq(id))
-                .exec(db)
-                .await?,
-        ),
+        0 => {
+            note::Entity::insert(insert).exec(db).await?;
+        }
+        1 => {
+            note::Entity::insert_many([insert]).exec(db).await?;
+        }
+        2 => {
+            note::Entity::insert(insert).exec_with_returning(db).await?;
+        }
+        3 => {
+            let upsert = note::Entity::insert(conflicting()).on_conflict(on_id());
+            upsert.exec_without_returning(db).await?;
+        }
+        4 => {
+            let upsert = note::Entity::insert_many([conflicting()]).on_conflict(on_id());
+            upsert.exec_without_returning(db).await?;
+        }
+        5 => {
+            note::Entity::update(changed).exec(db).await?;
+        }
+        6 => {
+            let update = note::Entity::update_many().col_expr(note::Column::Text, text("by 6"));
+            update.filter(note::Column::Id.eq(id)).exec(db).await?;
+        }
+        7 => {
+            note::Entity::delete_by_id(id).exec(db).await?;
+        }
+        8 => {
+            note::Entity::delete(changed).exec(db).await?;
+        }
+        9 => {
+            let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
+            delete.exec(db).await?;
+        }
         _ => {
             assert!(by_id().one(db).await?.is_some());
             let sql = format!("UPDATE note SET text = 'raw' WHERE id = {id}");
@@ -249,6 +245,21 @@ each_database! {
         }
         let events = note.records().all(&db).await.unwrap().into_iter().map(|record| record.event);
         assert_eq!(events.collect::<Vec<_>>(), [Event::Created, Event::Deleted]);
+    }
+
+    async fn whom_the_database_cuts_loose_in_a_delete_by_the_trait_is_found_by_verify(test: TestDb) {
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let strict = RecordedConnection::new(db.clone()).strict();
+        ModelTrait::delete(m.editors[0].clone(), &strict).await.unwrap_err();
+        // The database sets the stories' editor to NULL.
+        ModelTrait::delete(m.editors[0].clone(), &db).await.unwrap();
+        let found = verify(story::Entity).repair().exec(&db).await.unwrap();
+        assert_eq!((found.differing, found.repaired), (2, 2));
+        assert_current(&db).await;
+        story::ActiveModel { editor_id: Set(Some(m.editors[1].id)), ..m.stories[0].clone().into_active_model() }.update(&db).await.unwrap();
+        strict.transaction_async(async |txn| ModelTrait::delete(m.editors[1].clone(), txn).await).await.unwrap();
+        assert_current(&db).await;
     }
 
     async fn a_cascading_delete_of_a_model_records_what_goes_with_it(test: TestDb) {
