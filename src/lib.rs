@@ -79,7 +79,7 @@
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
-//! | `capture.rs`, `keys.rs`, `write.rs` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
 //! | `verify.rs` | whether every latest record says what its row is |
 //! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!

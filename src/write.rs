@@ -7,6 +7,9 @@
 //! The latest record is read in this statement, which is never the one that locked the row:
 //! PostgreSQL re-reads a row that it waited for, but keeps what was joined to it.
 
+mod compare;
+mod text;
+
 use std::sync::Arc;
 
 use sea_orm::{
@@ -21,6 +24,8 @@ use crate::keys::Run;
 use crate::plan::{Column, Shape};
 use crate::typed::{Key, Row};
 use crate::{Event, RecordError};
+
+pub(crate) use compare::Difference;
 
 /// Rows of one statement, as far as its parameters allow.
 pub(crate) const CHUNK: usize = 1_000;
@@ -108,21 +113,6 @@ impl<'w> Writer<'w> {
         self.write(text, values).await.map(drop)
     }
 
-    /// Whether there are records of rows of a run.
-    pub(crate) async fn has_any(&self, run: &Run) -> Result<bool, DbErr> {
-        let text = self.text_of("any", 1, || {
-            let mut sql = self.dialect.sql();
-            sql.push("SELECT 1 AS found FROM ");
-            table(&mut sql, &self.shape.record);
-            sql.push(" r WHERE ");
-            self.within_run(&mut sql, "r", |column| &column.name);
-            sql.push(" LIMIT 1");
-            sql.finish()
-        });
-        let any = self.read(text, vec![run.first.clone(), run.last.clone()]);
-        Ok(!any.await?.is_empty())
-    }
-
     /// Records that rows are gone, with the values of their latest records; answers for how many.
     pub(crate) async fn gone(&self, keys: &[Row]) -> Result<u64, DbErr> {
         self.insert(From::Latest, Where::Gone, Event::Deleted, keys)
@@ -134,108 +124,6 @@ impl<'w> Writer<'w> {
         self.insert(From::Values, Where::Unrecorded, event, rows)
             .await
             .map(drop)
-    }
-
-    /// Whether a record would be written now that this row is gone.
-    pub(crate) async fn lacks_tombstone(&self, key: &Row) -> Result<bool, DbErr> {
-        let text = self.text_of("lacks tombstone", 1, || {
-            let mut sql = self.dialect.sql();
-            sql.push("SELECT 1 AS due FROM ");
-            self.rows_and_latest(&mut sql, From::Latest, 1);
-            self.condition(&mut sql, From::Latest, Where::Gone);
-            sql.finish()
-        });
-        let due = self.read(text, key.key.clone()).await?;
-        Ok(!due.is_empty())
-    }
-
-    /// Which of these keys have no record, by their places.
-    pub(crate) async fn unrecorded(&self, keys: &[Key]) -> Result<Vec<usize>, DbErr> {
-        let mut unrecorded = Vec::new();
-        for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
-            let text = self.text_of("unrecorded", keys.len(), || {
-                let mut sql = self.dialect.sql();
-                sql.push("SELECT ")
-                    .column("v", &v_column(self.shape.key.len()));
-                sql.push(" AS place FROM ");
-                self.rows(&mut sql, From::Latest, keys.len(), true);
-                sql.push(" WHERE NOT EXISTS (SELECT 1 FROM ");
-                table(&mut sql, &self.shape.record);
-                sql.push(" r WHERE ");
-                self.same_key(&mut sql, "r", |column| &column.name);
-                sql.push(")");
-                sql.finish()
-            });
-            let found = self.read(text, keys.iter().flatten().cloned().collect());
-            for row in found.await? {
-                unrecorded.push(chunk * CHUNK + place(&row)?);
-            }
-        }
-        Ok(unrecorded)
-    }
-
-    /// Which rows differ from their latest records, and in what.
-    pub(crate) async fn compare(&self, rows: &[Row]) -> Result<Vec<Difference>, DbErr> {
-        let width = self.shape.key.len() + self.shape.values().count();
-        let chunk = self.rows_of_one_statement(width);
-        let mut differences = Vec::new();
-        for (at, rows) in rows.chunks(chunk).enumerate() {
-            let text = self.text_of("compare", rows.len(), || {
-                self.compare_text(rows.len(), width)
-            });
-            let values = self.cells(From::Values, rows).collect();
-            for row in self.read(text, values).await? {
-                differences.push(self.difference(&row, at * chunk)?);
-            }
-        }
-        Ok(differences)
-    }
-
-    fn compare_text(&self, rows: usize, width: usize) -> String {
-        let flag = |sql: &mut Sql, condition: &str, name: &str| {
-            sql.push(&format!(
-                ", CASE WHEN {condition} THEN 1 ELSE 0 END AS {name}"
-            ));
-        };
-        let recorded_at = self.latest(&self.shape.recorded_at);
-        let event = self.latest(&self.shape.event);
-        let mut sql = self.dialect.sql();
-        sql.push("SELECT ")
-            .column("v", &v_column(width))
-            .push(" AS place");
-        flag(&mut sql, &format!("{recorded_at} IS NULL"), "unrecorded");
-        flag(&mut sql, &format!("{event} = 'deleted'"), "deleted");
-        for (at, (column, value)) in self.values_of(From::Values).into_iter().enumerate() {
-            let mut same = self.dialect.sql();
-            let latest = self.latest(&column.name);
-            self.dialect.same(&mut same, &column.ty, &latest, &value);
-            flag(
-                &mut sql,
-                &format!("NOT ({})", same.finish()),
-                &format!("differs{at}"),
-            );
-        }
-        sql.push(" FROM ");
-        self.rows(&mut sql, From::Values, rows, true);
-        self.join_latest(&mut sql, From::Values);
-        self.condition(&mut sql, From::Values, Where::Changed);
-        sql.finish()
-    }
-
-    fn difference(&self, row: &QueryResult, offset: usize) -> Result<Difference, DbErr> {
-        let is = |name: &str| Ok::<_, DbErr>(row.try_get::<i32>("", name)? != 0);
-        let mut columns = Vec::new();
-        for (at, column) in self.shape.values().enumerate() {
-            if is(&format!("differs{at}"))? {
-                columns.push(column.name.clone());
-            }
-        }
-        Ok(Difference {
-            place: offset + place(row)?,
-            unrecorded: is("unrecorded")?,
-            deleted: is("deleted")?,
-            columns,
-        })
     }
 
     async fn read(&self, text: Arc<str>, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
@@ -399,235 +287,6 @@ impl<'w> Writer<'w> {
         };
         self.text_of(name, rows, || self.build_insert(from, which, rows))
     }
-
-    fn build_insert(&self, from: From, which: Where, rows: usize) -> String {
-        let shape = self.shape;
-        let kept = || shape.context.iter().flatten();
-        let mut sql = self.dialect.sql();
-        sql.push("INSERT INTO ");
-        table(&mut sql, &shape.record);
-        let standard = [&shape.recorded_at, &shape.event];
-        let names = shape.key.iter().map(|column| &column.name).chain(standard);
-        let names = names.chain(shape.values().chain(kept()).map(|column| &column.name));
-        sql.push(" (")
-            .list(names, ", ", |sql, name| {
-                sql.ident(name);
-            })
-            .push(") SELECT ");
-        for (index, column) in shape.key.iter().enumerate() {
-            match from {
-                From::Run => sql.column("s", &column.source),
-                _ => sql.column("v", &v_column(index)),
-            };
-            sql.push(", ");
-        }
-        match self.stamps_plainly(which) {
-            true => {
-                sql.placeholder();
-            }
-            false => {
-                let latest = self.latest(&shape.recorded_at);
-                self.dialect.stamp(&mut sql, &latest);
-            }
-        }
-        sql.push(", ").placeholder();
-        for (_, value) in self.values_of(from) {
-            sql.push(", ").push(&value);
-        }
-        for column in kept() {
-            sql.push(", ");
-            column.cell(&mut sql, self.dialect);
-        }
-        sql.push(" FROM ");
-        match (from, which) {
-            (From::Run, _) => {
-                table(&mut sql, &shape.source);
-                sql.push(" s WHERE ");
-                self.within_run(&mut sql, "s", |column| &column.source);
-            }
-            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, rows),
-            _ => {
-                self.rows_and_latest(&mut sql, from, rows);
-                self.condition(&mut sql, from, which);
-            }
-        }
-        sql.finish()
-    }
-
-    fn within_run(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
-        sql.list(&self.shape.key, " AND ", |sql, column| {
-            sql.column(alias, name(column)).push(" BETWEEN ");
-            sql.placeholder().push(" AND ").placeholder();
-        });
-    }
-
-    /// The rows, joined with the latest record of each.
-    fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
-        self.rows_and_source(sql, from, rows);
-        self.join_latest(sql, from);
-    }
-
-    /// `v`, joined with the source where its columns are needed.
-    fn rows_and_source(&self, sql: &mut Sql, from: From, rows: usize) {
-        self.rows(sql, from, rows, false);
-        if from == From::Source {
-            sql.push(" INNER JOIN ");
-            table(sql, &self.shape.source);
-            sql.push(" s ON ");
-            self.same_key(sql, "s", |column| &column.source);
-        }
-    }
-
-    /// `v`, whose last column is the place of each row where that is asked for.
-    fn rows(&self, sql: &mut Sql, from: From, rows: usize, places: bool) {
-        let brought = self.brought(from).map(|(_, column)| column);
-        let cells: Vec<&Column> = self.shape.key.iter().chain(brought).collect();
-        let width = cells.len() + usize::from(places);
-        self.dialect.rows(sql, rows, width, |sql, row, column| {
-            match cells.get(column) {
-                Some(cell) => cell.cell(sql, self.dialect),
-                None => drop(sql.push(&row.to_string())),
-            }
-        });
-    }
-
-    fn join_latest(&self, sql: &mut Sql, from: From) {
-        let join = if from == From::Latest {
-            " INNER JOIN "
-        } else {
-            " LEFT JOIN "
-        };
-        sql.push(join);
-        match self.dialect.has_lateral() {
-            true => self.latest_by_lateral(sql),
-            false => self.latest_by_maximum(sql),
-        }
-    }
-
-    fn latest_by_lateral(&self, sql: &mut Sql) {
-        sql.push("LATERAL (SELECT * FROM ");
-        table(sql, &self.shape.record);
-        sql.push(" r WHERE ");
-        self.same_key(sql, "r", |column| &column.name);
-        sql.push(" ORDER BY ")
-            .column("r", &self.shape.recorded_at)
-            .push(" DESC LIMIT 1) l ON TRUE");
-    }
-
-    fn latest_by_maximum(&self, sql: &mut Sql) {
-        table(sql, &self.shape.record);
-        sql.push(" l ON ");
-        self.same_key(sql, "l", |column| &column.name);
-        sql.push(" AND ")
-            .column("l", &self.shape.recorded_at)
-            .push(" = (SELECT MAX(");
-        sql.column("r", &self.shape.recorded_at).push(") FROM ");
-        table(sql, &self.shape.record);
-        sql.push(" r WHERE ");
-        self.same_key(sql, "r", |column| &column.name);
-        sql.push(")");
-    }
-
-    fn same_key(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
-        sql.list(
-            self.shape.key.iter().enumerate(),
-            " AND ",
-            |sql, (index, column)| {
-                sql.column(alias, name(column))
-                    .push(" = ")
-                    .column("v", &v_column(index));
-            },
-        );
-    }
-
-    fn condition(&self, sql: &mut Sql, from: From, which: Where) {
-        let recorded_at = self.latest(&self.shape.recorded_at);
-        let event = self.latest(&self.shape.event);
-        match which {
-            Where::MadeHere => {}
-            Where::Unrecorded => {
-                sql.push(&format!(" WHERE {recorded_at} IS NULL"));
-            }
-            Where::Gone => {
-                sql.push(&format!(
-                    " WHERE {event} <> 'deleted' AND NOT EXISTS (SELECT 1 FROM "
-                ));
-                table(sql, &self.shape.source);
-                sql.push(" s WHERE ");
-                self.same_key(sql, "s", |column| &column.source);
-                sql.push(")");
-            }
-            Where::Changed => {
-                sql.push(&format!(
-                    " WHERE ({recorded_at} IS NULL OR {event} = 'deleted'"
-                ));
-                for (column, value) in self.values_of(from) {
-                    sql.push(" OR NOT (");
-                    self.dialect
-                        .same(sql, &column.ty, &self.latest(&column.name), &value);
-                    sql.push(")");
-                }
-                sql.push(")");
-            }
-        }
-    }
-
-    /// Each value column with the expression of its new value.
-    fn values_of(&self, from: From) -> Vec<(&'w Column, String)> {
-        let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
-        let keys = self.shape.key.len();
-        let values = self.shape.values().enumerate();
-        values
-            .map(|(index, column)| {
-                let place = brought.iter().position(|brought| *brought == index);
-                let expression = match (place, from) {
-                    (Some(place), _) => self.quoted("v", &v_column(keys + place)),
-                    (None, From::Latest) => self.latest(&column.name),
-                    (None, _) => self.quoted("s", &column.source),
-                };
-                (column, expression)
-            })
-            .collect()
-    }
-
-    fn latest(&self, column: &str) -> String {
-        self.quoted("l", column)
-    }
-
-    fn quoted(&self, alias: &str, column: &str) -> String {
-        let mut sql = self.dialect.sql();
-        sql.column(alias, column);
-        sql.finish()
-    }
-}
-
-/// How a row differs from its latest record.
-pub(crate) struct Difference {
-    /// Which of the rows that were compared.
-    pub(crate) place: usize,
-    /// It has no record.
-    pub(crate) unrecorded: bool,
-    /// Its latest record says that it was deleted.
-    pub(crate) deleted: bool,
-    /// Columns and properties whose values differ.
-    pub(crate) columns: Vec<String>,
-}
-
-fn place(row: &QueryResult) -> Result<usize, DbErr> {
-    let place: i32 = row.try_get("", "place")?;
-    usize::try_from(place).map_err(|_| DbErr::Type("a place below zero".to_owned()))
-}
-
-/// The name that a derived table gives its columns.
-fn v_column(index: usize) -> String {
-    format!("column{}", index + 1)
-}
-
-fn table(sql: &mut Sql, table: &crate::plan::Table) {
-    if let Some(schema) = &table.schema {
-        sql.ident(schema).push(".");
-    }
-    sql.ident(&table.name);
 }
 
 /// Rows that bring their keys alone.

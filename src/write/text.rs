@@ -1,0 +1,219 @@
+//! The text of the statements that write.
+
+use super::{From, Where, Writer};
+use crate::dialect::Sql;
+use crate::plan::{Column, Table};
+
+impl<'w> Writer<'w> {
+    pub(super) fn build_insert(&self, from: From, which: Where, rows: usize) -> String {
+        let shape = self.shape;
+        let kept = || shape.context.iter().flatten();
+        let mut sql = self.dialect.sql();
+        sql.push("INSERT INTO ");
+        table(&mut sql, &shape.record);
+        let standard = [&shape.recorded_at, &shape.event];
+        let names = shape.key.iter().map(|column| &column.name).chain(standard);
+        let names = names.chain(shape.values().chain(kept()).map(|column| &column.name));
+        sql.push(" (")
+            .list(names, ", ", |sql, name| {
+                sql.ident(name);
+            })
+            .push(") SELECT ");
+        for (index, column) in shape.key.iter().enumerate() {
+            match from {
+                From::Run => sql.column("s", &column.source),
+                _ => sql.column("v", &v_column(index)),
+            };
+            sql.push(", ");
+        }
+        match self.stamps_plainly(which) {
+            true => {
+                sql.placeholder();
+            }
+            false => {
+                let latest = self.latest(&shape.recorded_at);
+                self.dialect.stamp(&mut sql, &latest);
+            }
+        }
+        sql.push(", ").placeholder();
+        for (_, value) in self.values_of(from) {
+            sql.push(", ").push(&value);
+        }
+        for column in kept() {
+            sql.push(", ");
+            column.cell(&mut sql, self.dialect);
+        }
+        sql.push(" FROM ");
+        match (from, which) {
+            (From::Run, _) => {
+                table(&mut sql, &shape.source);
+                sql.push(" s WHERE ");
+                self.within_run(&mut sql, "s", |column| &column.source);
+            }
+            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, rows),
+            _ => {
+                self.rows_and_latest(&mut sql, from, rows);
+                self.condition(&mut sql, from, which);
+            }
+        }
+        sql.finish()
+    }
+
+    pub(super) fn within_run(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
+        sql.list(&self.shape.key, " AND ", |sql, column| {
+            sql.column(alias, name(column)).push(" BETWEEN ");
+            sql.placeholder().push(" AND ").placeholder();
+        });
+    }
+
+    /// The rows, joined with the latest record of each.
+    pub(super) fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
+        self.rows_and_source(sql, from, rows);
+        self.join_latest(sql, from);
+    }
+
+    /// `v`, joined with the source where its columns are needed.
+    fn rows_and_source(&self, sql: &mut Sql, from: From, rows: usize) {
+        self.rows(sql, from, rows, false);
+        if from == From::Source {
+            sql.push(" INNER JOIN ");
+            table(sql, &self.shape.source);
+            sql.push(" s ON ");
+            self.same_key(sql, "s", |column| &column.source);
+        }
+    }
+
+    /// `v`, whose last column is the place of each row where that is asked for.
+    pub(super) fn rows(&self, sql: &mut Sql, from: From, rows: usize, places: bool) {
+        let brought = self.brought(from).map(|(_, column)| column);
+        let cells: Vec<&Column> = self.shape.key.iter().chain(brought).collect();
+        let width = cells.len() + usize::from(places);
+        self.dialect.rows(sql, rows, width, |sql, row, column| {
+            match cells.get(column) {
+                Some(cell) => cell.cell(sql, self.dialect),
+                None => drop(sql.push(&row.to_string())),
+            }
+        });
+    }
+
+    pub(super) fn join_latest(&self, sql: &mut Sql, from: From) {
+        let join = if from == From::Latest {
+            " INNER JOIN "
+        } else {
+            " LEFT JOIN "
+        };
+        sql.push(join);
+        match self.dialect.has_lateral() {
+            true => self.latest_by_lateral(sql),
+            false => self.latest_by_maximum(sql),
+        }
+    }
+
+    fn latest_by_lateral(&self, sql: &mut Sql) {
+        sql.push("LATERAL (SELECT * FROM ");
+        table(sql, &self.shape.record);
+        sql.push(" r WHERE ");
+        self.same_key(sql, "r", |column| &column.name);
+        sql.push(" ORDER BY ")
+            .column("r", &self.shape.recorded_at)
+            .push(" DESC LIMIT 1) l ON TRUE");
+    }
+
+    fn latest_by_maximum(&self, sql: &mut Sql) {
+        table(sql, &self.shape.record);
+        sql.push(" l ON ");
+        self.same_key(sql, "l", |column| &column.name);
+        sql.push(" AND ")
+            .column("l", &self.shape.recorded_at)
+            .push(" = (SELECT MAX(");
+        sql.column("r", &self.shape.recorded_at).push(") FROM ");
+        table(sql, &self.shape.record);
+        sql.push(" r WHERE ");
+        self.same_key(sql, "r", |column| &column.name);
+        sql.push(")");
+    }
+
+    pub(super) fn same_key(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
+        sql.list(
+            self.shape.key.iter().enumerate(),
+            " AND ",
+            |sql, (index, column)| {
+                sql.column(alias, name(column))
+                    .push(" = ")
+                    .column("v", &v_column(index));
+            },
+        );
+    }
+
+    pub(super) fn condition(&self, sql: &mut Sql, from: From, which: Where) {
+        let recorded_at = self.latest(&self.shape.recorded_at);
+        let event = self.latest(&self.shape.event);
+        match which {
+            Where::MadeHere => {}
+            Where::Unrecorded => {
+                sql.push(&format!(" WHERE {recorded_at} IS NULL"));
+            }
+            Where::Gone => {
+                sql.push(&format!(
+                    " WHERE {event} <> 'deleted' AND NOT EXISTS (SELECT 1 FROM "
+                ));
+                table(sql, &self.shape.source);
+                sql.push(" s WHERE ");
+                self.same_key(sql, "s", |column| &column.source);
+                sql.push(")");
+            }
+            Where::Changed => {
+                sql.push(&format!(
+                    " WHERE ({recorded_at} IS NULL OR {event} = 'deleted'"
+                ));
+                for (column, value) in self.values_of(from) {
+                    sql.push(" OR NOT (");
+                    self.dialect
+                        .same(sql, &column.ty, &self.latest(&column.name), &value);
+                    sql.push(")");
+                }
+                sql.push(")");
+            }
+        }
+    }
+
+    /// Each value column with the expression of its new value.
+    pub(super) fn values_of(&self, from: From) -> Vec<(&'w Column, String)> {
+        let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
+        let keys = self.shape.key.len();
+        let values = self.shape.values().enumerate();
+        values
+            .map(|(index, column)| {
+                let place = brought.iter().position(|brought| *brought == index);
+                let expression = match (place, from) {
+                    (Some(place), _) => self.quoted("v", &v_column(keys + place)),
+                    (None, From::Latest) => self.latest(&column.name),
+                    (None, _) => self.quoted("s", &column.source),
+                };
+                (column, expression)
+            })
+            .collect()
+    }
+
+    pub(super) fn latest(&self, column: &str) -> String {
+        self.quoted("l", column)
+    }
+
+    fn quoted(&self, alias: &str, column: &str) -> String {
+        let mut sql = self.dialect.sql();
+        sql.column(alias, column);
+        sql.finish()
+    }
+}
+
+/// The name that a derived table gives its columns.
+pub(super) fn v_column(index: usize) -> String {
+    format!("column{}", index + 1)
+}
+
+pub(super) fn table(sql: &mut Sql, table: &Table) {
+    if let Some(schema) = &table.schema {
+        sql.ident(schema).push(".");
+    }
+    sql.ident(&table.name);
+}
