@@ -264,9 +264,9 @@ each_database! {
         assert_eq!(found(text(records().since(late + step)).await).await, Some(4));
         assert_eq!(found(text(records().until(moon + step).latest()).await).await, Some(0));
         assert_eq!(found(text(records().until(late + step).latest()).await).await, Some(3));
-        assert_eq!(found(text(records().as_of(moon + step)).await).await, Some(1));
-        assert_eq!(found(text(records().as_of(late + step * 2)).await).await, Some(5));
-        assert_eq!(found(text(records().as_of(moon + step * 3)).await).await, None);
+        assert_eq!(found(text(records().as_of(moon + step).into_select(&db)).await).await, Some(1));
+        assert_eq!(found(text(records().as_of(late + step * 2).into_select(&db)).await).await, Some(5));
+        assert_eq!(found(text(records().as_of(moon + step * 3).into_select(&db)).await).await, None);
     }
 
     /// SQLite compares texts, so ours must be those that sqlx binds for the field of a model.
