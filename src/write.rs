@@ -18,7 +18,7 @@ use sea_orm::{
 };
 
 use crate::context::{Context, Stamp};
-use crate::dialect::{Dialect, Sql, bind_time};
+use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
 use crate::keys::Run;
 use crate::plan::{Column, Shape};

@@ -4,6 +4,7 @@ use sea_orm::{DbErr, QueryResult};
 
 use super::text::{table, v_column};
 use super::{CHUNK, From, Where, Writer};
+use crate::dialect::Sql;
 use crate::keys::Run;
 use crate::typed::{Key, Row};
 
