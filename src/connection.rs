@@ -385,7 +385,7 @@ impl RecordedTransaction {
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {
-        self.unit.opens_savepoint();
+        self.unit.doubts_births();
         Self {
             inner,
             unit: Arc::clone(&self.unit),

@@ -243,8 +243,9 @@ pub(crate) struct Unit {
     buffer: Mutex<Buffer>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
-    /// Whether there were savepoints: what was made in one may have been undone, and made by others.
-    savepoints: AtomicBool,
+    /// Whether what was made here may have been undone since, and made again by others: there were
+    /// savepoints, or the transaction is the user's.
+    doubtful: AtomicBool,
 }
 
 impl Unit {
@@ -257,7 +258,7 @@ impl Unit {
             unseen: Unseen::in_transaction(UnseenWrites::Allow),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
-            savepoints: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
         }
     }
 
@@ -269,7 +270,7 @@ impl Unit {
             unseen: Unseen::in_transaction(unseen),
             buffer: Mutex::default(),
             interrupted: AtomicUsize::new(0),
-            savepoints: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
         }
     }
 
@@ -279,7 +280,7 @@ impl Unit {
 
     pub(crate) fn take(&self) -> Buffer {
         let mut buffer = std::mem::take(&mut *self.buffer());
-        if self.savepoints.load(Ordering::Relaxed) {
+        if self.doubtful.load(Ordering::Relaxed) {
             let rows = buffer.rows.values_mut();
             for note in rows.flat_map(|entity| entity.rows.values_mut()) {
                 note.own = false;
@@ -288,8 +289,8 @@ impl Unit {
         buffer
     }
 
-    pub(crate) fn opens_savepoint(&self) {
-        self.savepoints.store(true, Ordering::Relaxed);
+    pub(crate) fn doubts_births(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
     }
 
     /// Says that something begins which must not stop half-way: a save between its row and its

@@ -171,7 +171,9 @@ async fn in_theirs<O: Operation>(
     context: &Context,
     operation: O,
 ) -> Result<O::Output, DbErr> {
-    let (output, flushed) = unit(conn, context, operation).await;
+    let unit = Unit::immediate(context);
+    unit.doubts_births();
+    let (output, flushed) = run_in(unit, conn, operation).await;
     let output = output?;
     match flushed {
         Ok(()) => Ok(output),
@@ -187,21 +189,18 @@ async fn in_unit<O: Operation>(
     context: &Context,
     operation: O,
 ) -> Result<O::Output, DbErr> {
-    let (output, flushed) = unit(conn, context, operation).await;
+    let (output, flushed) = run_in(Unit::immediate(context), conn, operation).await;
     let output = output?;
     flushed.map(|()| output)
 }
 
 /// Runs an operation and records what it noted.
-async fn unit<O: Operation>(
+async fn run_in<O: Operation>(
+    unit: Unit,
     conn: Connection<'_>,
-    context: &Context,
     operation: O,
 ) -> (Result<O::Output, DbErr>, Result<(), DbErr>) {
-    let gathering = Gathering {
-        conn,
-        unit: Unit::immediate(context),
-    };
+    let gathering = Gathering { conn, unit };
     let result = operation.run(&gathering).await;
     let Gathering { unit, .. } = gathering;
     // Also where it failed: in a transaction of the user's, what a hook refused after it was
