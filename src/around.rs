@@ -36,7 +36,7 @@ pub struct Capture<E: EntityTrait> {
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (db, topic, row) = blog().await?;
-/// use sea_orm::{ColumnTrait, ConnectionTrait, QueryFilter};
+/// use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 ///
 /// let articles = article::Entity::find().filter(article::Column::TopicId.eq(topic.id));
 /// sea_orm_record::capture(articles)
