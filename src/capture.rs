@@ -47,8 +47,9 @@ pub(crate) async fn flush(
     capture.run(buffer).await
 }
 
-/// Rows that one statement records without bringing anything along.
-const RUN: usize = 10_000;
+/// How many rows one statement records without bringing anything along; fewer go with the others,
+/// which takes no question first.
+const RUN: std::ops::RangeInclusive<usize> = 16..=10_000;
 
 struct Capture<'c> {
     conn: Connection<'c>,
@@ -131,9 +132,9 @@ impl Capture<'_> {
         let alike = |a: &(Key, Note), b: &(Key, Note)| {
             a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
         };
-        for notes in notes.chunk_by(alike).flat_map(|run| run.chunks(RUN)) {
+        for notes in notes.chunk_by(alike).flat_map(|run| run.chunks(*RUN.end())) {
             let keys: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
-            match Run::of(&keys).filter(|_| keys.len() > 1) {
+            match Run::of(&keys).filter(|_| RUN.contains(&keys.len())) {
                 Some(run) if !self.writer(plan.shape()).has_any(&run).await? => {
                     self.first_records(plan, &keys, &run).await?;
                 }

@@ -189,6 +189,67 @@ each_database! {
         assert_eq!(events[&6_001], told(&[(Event::Created, "a")]));
     }
 
+    async fn an_import_is_recorded_as_it_stands_at_the_commit(test: TestDb) {
+        let (db, counter) = test.counted().await;
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        let rows = |ids: std::ops::RangeInclusive<i32>| ids.map(|id| note::ActiveModel { id: Set(id), ..note::draft("a") });
+        let change = |ids: std::ops::RangeInclusive<i32>, text: &str| {
+            update_many(note::Entity).col_expr(note::Column::Text, Expr::value(text)).filter(note::Column::Id.between(*ids.start(), *ids.end()))
+        };
+        counter.clear();
+        recorded.transaction_async(async |txn| insert_many(rows(1..=1_000), txn).await.map(drop)).await.unwrap();
+        // The rows, whether there are records, the records.
+        assert_eq!(counter.take(), 3);
+        // Keys that come back have records.
+        delete_many(note::Entity).filter(note::Column::Id.between(101, 200)).exec(&db).await.unwrap();
+        recorded.transaction_async(async |txn| insert_many(rows(101..=200), txn).await.map(drop)).await.unwrap();
+        // What is changed or deleted before the commit.
+        recorded.transaction_async(async |txn| {
+            insert_many(rows(1_001..=1_100), txn).await?;
+            change(1_001..=1_030, "b").exec(txn).await?;
+            delete_many(note::Entity).filter(note::Column::Id.between(1_031, 1_060)).exec(txn).await.map(drop)
+        }).await.unwrap();
+        // What is taken back in a savepoint, and made again.
+        recorded.transaction_async(async |txn| {
+            let savepoint = txn.begin().await?;
+            insert_many(rows(2_001..=2_100), &savepoint).await?;
+            savepoint.rollback().await?;
+            insert_many(rows(2_051..=2_150), txn).await.map(drop)
+        }).await.unwrap();
+        let events = events(&db).await;
+        let created = |text| told(&[(Event::Created, text)]);
+        for (id, events) in &events {
+            match id {
+                101..=200 => assert_eq!(*events, told(&[(Event::Created, "a"), (Event::Deleted, "a"), (Event::Created, "a")])),
+                1_001..=1_030 => assert_eq!(*events, created("b")),
+                _ => assert_eq!(*events, created("a"), "{id}"),
+            }
+        }
+        assert_eq!(events.len(), 1_000 + 70 + 100);
+    }
+
+    async fn an_import_of_computed_properties_is_recorded_as_it_stands_at_the_commit(test: TestDb) {
+        let (db, counter) = test.counted().await;
+        blog::create_tables(&db).await;
+        let topic = blog::topic(&db, "T").await;
+        let recorded = RecordedConnection::new(db.clone());
+        let rows = || (0..1_500).map(|_| article::draft(topic.id, "A"));
+        counter.clear();
+        let keys = recorded.transaction_async(async |txn| {
+            let keys = insert_many(rows(), txn).await?;
+            let first = update_many(article::Entity).col_expr(article::Column::Text, Expr::value("d"));
+            first.filter(article::Column::Id.eq(keys[0])).exec(txn).await?;
+            Ok::<_, sea_orm::DbErr>(keys)
+        }).await.unwrap();
+        assert!(counter.take() <= 18);
+        let mut records = article::record::Entity::find().order_by_asc(article::record::Column::RecordingId).all(&db).await.unwrap();
+        assert_eq!(records.iter().map(|record| record.recording_id).collect::<Vec<_>>(), keys);
+        let first = records.remove(0);
+        assert_eq!((first.event, first.text, first.word_count), (Event::Created, "d".to_owned(), 1));
+        assert!(records.iter().all(|record| (record.event, record.word_count, &*record.headline) == (Event::Created, 3, "T: A")));
+    }
+
     async fn delete_many_records_that_rows_are_gone(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

@@ -257,7 +257,8 @@ each_database! {
                 gate.open().await;
             };
             let (a, b, ()) = tokio::join!(deletion(), deletion(), opener);
-            (a.unwrap(), b.unwrap());
+            a.unwrap();
+            b.unwrap();
             assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted]);
         }
     }
@@ -288,7 +289,8 @@ each_database! {
                 txn.commit().await
             };
             let (first, late, ()) = tokio::join!(ModelTrait::delete(note.clone(), &db), late, opener);
-            (first.unwrap(), late.unwrap());
+            first.unwrap();
+            late.unwrap();
             assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted]);
         }
     }

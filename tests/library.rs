@@ -12,7 +12,7 @@ pub mod shelf {
     #[recorded(columns(name))]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "shelf")]
+    #[sea_orm(table_name = "bookcase")]
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i32,
@@ -36,7 +36,7 @@ pub mod book {
     #[recorded(columns(shelf_id, title, blurb, facts), properties(letters: i32), context)]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "book")]
+    #[sea_orm(table_name = "volume")]
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i32,
