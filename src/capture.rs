@@ -133,10 +133,9 @@ impl Capture<'_> {
             a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
         };
         for notes in notes.chunk_by(alike).flat_map(|run| run.chunks(*RUN.end())) {
-            let keys: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
-            match Run::of(&keys).filter(|_| RUN.contains(&keys.len())) {
+            match run_of(notes).filter(|_| RUN.contains(&notes.len())) {
                 Some(run) if !self.writer(plan.shape()).has_any(&run).await? => {
-                    self.first_records(plan, &keys, &run).await?;
+                    self.first_records(plan, notes, &run).await?;
                 }
                 _ => others.extend_from_slice(notes),
             }
@@ -144,12 +143,17 @@ impl Capture<'_> {
         Ok(others)
     }
 
-    async fn first_records(&self, plan: &dyn Plan, keys: &[Key], run: &Run) -> Result<(), DbErr> {
+    async fn first_records(
+        &self,
+        plan: &dyn Plan,
+        notes: &[(Key, Note)],
+        run: &Run,
+    ) -> Result<(), DbErr> {
         let writer = self.writer(plan.shape());
         if self.copies_all(plan.shape()) {
             return writer.run_made_here(Event::Created, run).await;
         }
-        for run in keys.chunks(CHUNK).filter_map(Run::of) {
+        for run in notes.chunks(CHUNK).filter_map(run_of) {
             let shape = plan.shape();
             let key = table_columns(&shape.source.name, &[shape.key[0].source.clone()]);
             let within = key
@@ -357,6 +361,11 @@ impl Capture<'_> {
         }
         Ok(())
     }
+}
+
+/// The run of notes whose keys follow each other.
+fn run_of(notes: &[(Key, Note)]) -> Option<Run> {
+    Run::between(&notes.first()?.0, &notes.last()?.0)
 }
 
 /// What to call it when a row that was noted is there: one that was deleted came back.

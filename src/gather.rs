@@ -40,6 +40,15 @@ pub(crate) struct Touched {
     pub(crate) rows: HashMap<Key, Note>,
 }
 
+impl Touched {
+    fn note(&mut self, key: Key, note: Note) {
+        match self.rows.entry(key) {
+            Entry::Vacant(slot) => drop(slot.insert(note)),
+            Entry::Occupied(mut slot) => slot.get_mut().follow(note),
+        }
+    }
+}
+
 /// What happened to one row.
 #[derive(Clone)]
 pub(crate) struct Note {
@@ -88,17 +97,24 @@ impl Buffer {
     /// Notes that something happened to a row; the record will name the last event, except that
     /// what was created stays so, and that a related change is the least of them.
     pub(crate) fn touch(&mut self, plan: &Arc<dyn Plan>, key: Key, note: Note) {
-        let entity = self
-            .rows
-            .entry(plan.shape().type_id)
-            .or_insert_with(|| Touched {
-                plan: Arc::clone(plan),
-                rows: HashMap::new(),
-            });
-        match entity.rows.entry(key) {
-            Entry::Vacant(slot) => drop(slot.insert(note)),
-            Entry::Occupied(mut slot) => slot.get_mut().follow(note),
+        self.touched(plan).note(key, note);
+    }
+
+    /// The same for many rows.
+    pub(crate) fn touch_all(&mut self, plan: &Arc<dyn Plan>, keys: &[Key], note: &Note) {
+        let entity = self.touched(plan);
+        entity.rows.reserve(keys.len());
+        for key in keys {
+            entity.note(key.clone(), note.clone());
         }
+    }
+
+    fn touched(&mut self, plan: &Arc<dyn Plan>) -> &mut Touched {
+        let entity = self.rows.entry(plan.shape().type_id);
+        entity.or_insert_with(|| Touched {
+            plan: Arc::clone(plan),
+            rows: HashMap::new(),
+        })
     }
 
     pub(crate) fn link(&mut self, listener: &Arc<Listener>, link: Key) {

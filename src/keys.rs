@@ -57,12 +57,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// The run of keys of which each follows the one before.
-    pub(crate) fn of(keys: &[Key]) -> Option<Self> {
-        let end = |key: &Key| key.first().cloned();
+    /// The run from one key to another.
+    pub(crate) fn between(first: &Key, last: &Key) -> Option<Self> {
         Some(Self {
-            first: keys.first().and_then(end)?,
-            last: keys.last().and_then(end)?,
+            first: first.first()?.clone(),
+            last: last.first()?.clone(),
         })
     }
 }

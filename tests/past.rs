@@ -322,7 +322,7 @@ each_database! {
         assert_eq!(diff.values::<Option<i32>>(Book::ShelfId)?, None);
         assert_eq!(diff.change(Book::Letters).unwrap().after, 5.into());
         let error = diff.values::<i32>(Book::Title).unwrap_err();
-        assert_eq!(error.to_string(), "`title` of the records of `book` is no `i32`; ask for the type of its field");
+        assert_eq!(error.to_string(), "`title` of the records of `volume` is no `i32`; ask for the type of its field");
         assert_eq!(serde_json::to_value(&diff)?, json!({
             "title": { "before": "One", "after": "Three" },
             "blurb": { "before": null, "after": "good" },

@@ -68,14 +68,20 @@ impl<A: Savable> Operation for InsertMany<A> {
             .max(1);
         let target = Target::of(db);
         let conn = target.conn(db);
+        let node = node.filter(|_| !matches!(&target, Target::Unit(_, unit) if unit.paused));
+        let watched = node.is_some_and(|node| !Rows { node, conn }.stand_alone());
         let mut keys = Vec::with_capacity(self.0.len());
-        for rows in self.0.chunks(chunk) {
-            let inserted = insert_chunk(rows, &conn).await?;
-            if let (Some(node), Target::Unit(_, unit)) = (node, &target)
-                && !unit.paused
-            {
-                let notes = notes(node, rows, &inserted, conn).await?;
-                unit.buffer().merge(notes);
+        let mut rows = self.0.into_iter();
+        while rows.len() > 0 {
+            let chunk: Vec<A> = rows.by_ref().take(chunk).collect();
+            let kept = if watched { chunk.clone() } else { Vec::new() };
+            let inserted = insert_chunk(chunk, &conn).await?;
+            if let (Some(node), Target::Unit(_, unit)) = (node, &target) {
+                Rows { node, conn }.touch(&inserted, &Note::made(), unit);
+                if watched {
+                    let notes = notes_of_links(node, &kept, &inserted, conn).await?;
+                    unit.buffer().merge(notes);
+                }
             }
             keys.extend(inserted);
         }
@@ -84,16 +90,18 @@ impl<A: Savable> Operation for InsertMany<A> {
 }
 
 async fn insert_chunk<A: Savable, C: ConnectionTrait>(
-    rows: &[A],
+    rows: Vec<A>,
     db: &C,
 ) -> Result<Vec<Key>, DbErr> {
-    let insert = A::Entity::insert_many(rows.iter().cloned());
     if db.support_returning() {
+        let insert = A::Entity::insert_many(rows);
         let keys = insert.exec_with_returning_keys(db).await?;
         return Ok(keys.into_iter().map(untyped_key::<A::Entity>).collect());
     }
+    let count = rows.len();
     let given: Vec<Key> = rows.iter().filter_map(key_set).collect();
-    if given.len() == rows.len() {
+    let insert = A::Entity::insert_many(rows);
+    if given.len() == count {
         insert.exec_without_returning(db).await?;
         return Ok(given);
     }
@@ -106,7 +114,7 @@ async fn insert_chunk<A: Savable, C: ConnectionTrait>(
     let Some(first) = inserted.last_insert_id else {
         return Ok(Vec::new());
     };
-    generated_keys(untyped_key::<A::Entity>(first), rows.len(), db).await
+    generated_keys(untyped_key::<A::Entity>(first), count, db).await
 }
 
 fn key_set<A: ActiveModelTrait>(row: &A) -> Option<Key> {
@@ -145,21 +153,14 @@ async fn generated_keys<C: ConnectionTrait>(
     keys.collect()
 }
 
-async fn notes<A: Savable>(
+/// What rows that were inserted are tied to.
+async fn notes_of_links<A: Savable>(
     node: &Node,
     rows: &[A],
     keys: &[Key],
     conn: Connection<'_>,
 ) -> Result<Buffer, DbErr> {
     let mut notes = Buffer::default();
-    for key in node.plan.iter().flat_map(|_| keys) {
-        if let Some(plan) = &node.plan {
-            notes.touch(plan, key.clone(), Note::made());
-        }
-    }
-    if node.listeners.is_empty() && node.guards.is_empty() {
-        return Ok(notes);
-    }
     let by_columns = node
         .listeners
         .iter()

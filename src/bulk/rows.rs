@@ -197,10 +197,7 @@ impl<'r> Rows<'r> {
     /// Notes the rows themselves.
     pub(crate) fn touch(&self, keys: &[Key], note: &Note, unit: &Unit) {
         if let Some(plan) = &self.node.plan {
-            let mut buffer = unit.buffer();
-            for key in keys {
-                buffer.touch(plan, key.clone(), note.clone());
-            }
+            unit.buffer().touch_all(plan, keys, note);
         }
     }
 
