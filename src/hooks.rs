@@ -306,7 +306,7 @@ where
 ///
 /// # Errors
 ///
-/// A [`RecordError`](crate::RecordError) within the `DbErr`; [`RecordError::of`](crate::RecordError::of)
+/// A [`RecordError`] within the `DbErr`; [`RecordError::of`](crate::RecordError::of)
 /// finds it.
 pub async fn after_save<A, C>(model: ModelOf<A>, db: &C, insert: bool) -> Result<ModelOf<A>, DbErr>
 where
@@ -441,7 +441,7 @@ where
 ///
 /// # Errors
 ///
-/// A [`RecordError`](crate::RecordError) within the `DbErr`.
+/// A [`RecordError`] within the `DbErr`.
 pub async fn after_delete<A, C>(am: A, db: &C) -> Result<A, DbErr>
 where
     A: Savable,
@@ -523,7 +523,7 @@ macro_rules! save {
         ///
         /// # Errors
         ///
-        /// Those of SeaORM's method, and a [`RecordError`](crate::RecordError) within the `DbErr`;
+        /// Those of SeaORM's method, and a [`RecordError`] within the `DbErr`;
         /// nothing is written then.
         pub async fn $name<A, C>(am: A, db: &C) -> Result<$output, DbErr>
         where

@@ -44,7 +44,7 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
     ///
     /// # Errors
     ///
-    /// A [`RecordError`](crate::RecordError) within the `DbErr`.
+    /// A [`RecordError`] within the `DbErr`.
     fn record_now<C: ConnectionTrait>(
         &self,
         db: &C,
@@ -63,7 +63,7 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
     ///
     /// # Errors
     ///
-    /// A [`RecordError`](crate::RecordError) within the `DbErr`.
+    /// A [`RecordError`] within the `DbErr`.
     fn has_unrecorded_changes<C: ConnectionTrait>(
         &self,
         db: &C,
