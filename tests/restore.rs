@@ -204,7 +204,7 @@ each_database! {
         let preview: Vec<_> = back.preview().all(&db).await?.iter().map(ToString::to_string).collect();
         assert_eq!(preview.len(), 3);
         assert!(preview[0].starts_with(&format!("volume {}\n  title: \"Changed since\" → \"Changed\"", changed.id)), "{preview:?}");
-        assert_eq!(preview[1..], [format!("volume {}: added", deleted.id), format!("book {}: removed", made.id)]);
+        assert_eq!(preview[1..], [format!("volume {}: added", deleted.id), format!("volume {}: removed", made.id)]);
         assert_eq!(book::Entity::records().count(&db).await?, records);
 
         let alice = RecordedConnection::new(db.clone()).with_context(Context::actor("alice").reason("back"));
