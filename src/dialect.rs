@@ -295,6 +295,27 @@ impl Dialect {
         sql.push(if selects { ") v" } else { ")) v" });
     }
 
+    /// The same rows from an array for each column; `cell` writes one, given where it stands.
+    pub(crate) fn rows_of_arrays(
+        self,
+        sql: &mut Sql,
+        columns: usize,
+        mut cell: impl FnMut(&mut Sql, usize, &str),
+    ) {
+        let name = |column: usize| format!("column{}", column + 1);
+        sql.push("(SELECT ").list(0..columns, ", ", |sql, column| {
+            cell(sql, column, &format!("u.{}", name(column)));
+            sql.push(" AS ").push(&name(column));
+        });
+        sql.push(" FROM unnest(").list(0..columns, ", ", |sql, _| {
+            sql.placeholder();
+        });
+        sql.push(") u (").list(0..columns, ", ", |sql, column| {
+            sql.push(&name(column));
+        });
+        sql.push(")) v");
+    }
+
     /// How the last record of each of many buckets is found by a seek in an index.
     pub(crate) fn bucket_seek(self) -> BucketSeek {
         match self.0 {

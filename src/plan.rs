@@ -10,7 +10,7 @@ use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, RelationTrait,
 };
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Sql};
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
 use crate::recorder::PropertiesOf;
 use crate::{Properties, RecordError};
@@ -77,9 +77,15 @@ impl Column {
         }
     }
 
-    pub(crate) fn cell(&self, sql: &mut crate::dialect::Sql, dialect: Dialect) {
+    /// Writes a value of this column: a placeholder, or where else it comes from.
+    pub(crate) fn write(
+        &self,
+        sql: &mut Sql,
+        dialect: Dialect,
+        value: impl FnOnce(&mut Sql) -> &mut Sql,
+    ) {
         let (before, after) = &self.write[dialect.index()];
-        sql.push(before).placeholder().push(after);
+        value(sql.push(before)).push(after);
     }
 }
 

@@ -52,6 +52,15 @@ enum From {
     Run,
 }
 
+/// How rows come along.
+#[derive(Clone, Copy)]
+enum Brought {
+    /// So many rows of placeholders.
+    Listed(usize),
+    /// An array for each column: one text for any number of rows, which is planned once.
+    Arrays,
+}
+
 /// Which rows get a record.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Where {
@@ -109,7 +118,7 @@ impl<'w> Writer<'w> {
     pub(crate) async fn run_made_here(&self, event: Event, run: &Run) -> Result<(), DbErr> {
         let mut values = self.bindings(event, Where::MadeHere);
         values.extend([run.first.clone(), run.last.clone()]);
-        let text = self.insert_text(From::Run, Where::MadeHere, 1);
+        let text = self.insert_text(From::Run, Where::MadeHere, Brought::Listed(1));
         self.write(text, values).await.map(drop)
     }
 
@@ -134,11 +143,18 @@ impl<'w> Writer<'w> {
 
     /// The text of a statement for so many rows. Odd sizes come once; only the first and the full
     /// chunk come again and again.
-    fn text_of(&self, name: &'static str, rows: usize, build: impl FnOnce() -> String) -> Arc<str> {
-        match rows {
-            1 | CHUNK => self.shape.text((name, self.dialect.index(), rows), build),
-            _ => build().into(),
-        }
+    fn text_of(
+        &self,
+        name: &'static str,
+        brought: Brought,
+        build: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        let rows = match brought {
+            Brought::Arrays => 0,
+            Brought::Listed(rows @ (1 | CHUNK)) => rows,
+            Brought::Listed(_) => return build().into(),
+        };
+        self.shape.text((name, self.dialect.index(), rows), build)
     }
 
     fn rows_of_one_statement(&self, width: usize) -> usize {
@@ -161,8 +177,9 @@ impl<'w> Writer<'w> {
                 self.refuse_stale_clock(from, which, rows).await?;
             }
             let mut values = self.bindings(event, which);
-            values.extend(self.cells(from, rows));
-            let text = self.insert_text(from, which, rows.len());
+            let (brought, cells) = self.bring(from, rows);
+            values.extend(cells);
+            let text = self.insert_text(from, which, brought);
             written += self.write(text, values).await?;
         }
         Ok(written)
@@ -187,7 +204,7 @@ impl<'w> Writer<'w> {
         sql.push("SELECT ");
         sql.column("l", &self.shape.recorded_at)
             .push(" AS recorded_at FROM ");
-        self.rows_and_latest(&mut sql, from, rows.len());
+        self.rows_and_latest(&mut sql, from, Brought::Listed(rows.len()));
         self.condition(&mut sql, from, which);
         sql.push(" AND ")
             .column("l", &self.shape.recorded_at)
@@ -233,6 +250,18 @@ impl<'w> Writer<'w> {
         values
     }
 
+    /// How `v` comes along, and what is bound for it.
+    fn bring(&self, from: From, rows: &[Row]) -> (Brought, Vec<Value>) {
+        let cells: Vec<Value> = self.cells(from, rows).collect();
+        if rows.len() > 1 {
+            match self.dialect.arrays(cells, rows.len()) {
+                Ok(arrays) => return (Brought::Arrays, arrays),
+                Err(cells) => return (Brought::Listed(rows.len()), cells),
+            }
+        }
+        (Brought::Listed(rows.len()), cells)
+    }
+
     /// The values of `v`, row by row.
     fn cells<'r>(&'r self, from: From, rows: &'r [Row]) -> impl Iterator<Item = Value> + 'r {
         let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
@@ -272,7 +301,7 @@ impl<'w> Writer<'w> {
         RecordError::database(&self.shape.entity, action, source).into()
     }
 
-    fn insert_text(&self, from: From, which: Where, rows: usize) -> Arc<str> {
+    fn insert_text(&self, from: From, which: Where, brought: Brought) -> Arc<str> {
         let name = match (from, which, self.stamp.fixed) {
             (From::Run, ..) => "run",
             (_, Where::MadeHere, _) => "made here",
@@ -285,7 +314,7 @@ impl<'w> Writer<'w> {
             (From::Latest, _, false) => "gone",
             (From::Latest, _, true) => "gone, at",
         };
-        self.text_of(name, rows, || self.build_insert(from, which, rows))
+        self.text_of(name, brought, || self.build_insert(from, which, brought))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which values a database keeps as they are. What it would alter is refused.
 
+use std::mem::discriminant;
+
 use chrono::{Datelike, Timelike};
 use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
 use sea_orm::Value;
@@ -51,6 +53,30 @@ impl Dialect {
             }
             time => self.alters_time(time),
         }
+    }
+
+    /// Cells, row by row, as an array for each column; or the cells again, where the database has no
+    /// arrays, or sea-query (1.0) none of such values, nor with a NULL.
+    pub(crate) fn arrays(self, cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
+        let width = cells.len() / rows.max(1);
+        let (first, _) = cells.split_at(width);
+        let types: Vec<ArrayType> = first.iter().map(Value::array_type).collect();
+        let fits = |(place, cell): (usize, &Value)| {
+            discriminant(cell) == discriminant(&first[place % width]) && *cell != cell.as_null()
+        };
+        if self.0 != Postgres
+            || !types.iter().all(travels_in_arrays)
+            || !cells.iter().enumerate().all(fits)
+        {
+            return Err(cells);
+        }
+        let mut columns = vec![Vec::with_capacity(rows); width];
+        for (place, cell) in cells.into_iter().enumerate() {
+            columns[place % width].push(cell);
+        }
+        let columns = types.into_iter().zip(columns);
+        let array = |(ty, cells)| Value::Array(ty, Some(Box::new(cells)));
+        Ok(columns.map(array).collect())
     }
 
     fn alters_array(self, ty: &ColumnType, items: Option<&Vec<Value>>) -> Option<&'static str> {
@@ -189,4 +215,25 @@ fn sorted(json: serde_json::Value) -> serde_json::Value {
         serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
         other => other,
     }
+}
+
+/// Whether an array of such values has the type, element for element, that they have by themselves.
+fn travels_in_arrays(ty: &ArrayType) -> bool {
+    matches!(
+        ty,
+        ArrayType::Bool
+            | ArrayType::SmallInt
+            | ArrayType::Int
+            | ArrayType::BigInt
+            | ArrayType::Float
+            | ArrayType::Double
+            | ArrayType::String
+            | ArrayType::Bytes
+            | ArrayType::Uuid
+            | ArrayType::Decimal
+            | ArrayType::ChronoDate
+            | ArrayType::ChronoTime
+            | ArrayType::ChronoDateTime
+            | ArrayType::ChronoDateTimeWithTimeZone
+    )
 }

@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, QueryResult};
 
 use super::text::{table, v_column};
-use super::{CHUNK, From, Where, Writer};
+use super::{Brought, CHUNK, From, Where, Writer};
 use crate::dialect::Sql;
 use crate::keys::Run;
 use crate::typed::{Key, Row};
@@ -11,7 +11,7 @@ use crate::typed::{Key, Row};
 impl Writer<'_> {
     /// Whether there are records of rows of a run.
     pub(crate) async fn has_any(&self, run: &Run) -> Result<bool, DbErr> {
-        let text = self.text_of("any", 1, || {
+        let text = self.text_of("any", Brought::Listed(1), || {
             let mut sql = self.dialect.sql();
             sql.push("SELECT 1 AS found FROM ");
             table(&mut sql, &self.shape.record);
@@ -26,10 +26,10 @@ impl Writer<'_> {
 
     /// Whether a record would be written now that this row is gone.
     pub(crate) async fn lacks_tombstone(&self, key: &Row) -> Result<bool, DbErr> {
-        let text = self.text_of("lacks tombstone", 1, || {
+        let text = self.text_of("lacks tombstone", Brought::Listed(1), || {
             let mut sql = self.dialect.sql();
             sql.push("SELECT 1 AS due FROM ");
-            self.rows_and_latest(&mut sql, From::Latest, 1);
+            self.rows_and_latest(&mut sql, From::Latest, Brought::Listed(1));
             self.condition(&mut sql, From::Latest, Where::Gone);
             sql.finish()
         });
@@ -41,7 +41,7 @@ impl Writer<'_> {
     pub(crate) async fn unrecorded(&self, keys: &[Key]) -> Result<Vec<usize>, DbErr> {
         let mut unrecorded = Vec::new();
         for (chunk, keys) in keys.chunks(CHUNK).enumerate() {
-            let text = self.text_of("unrecorded", keys.len(), || {
+            let text = self.text_of("unrecorded", Brought::Listed(keys.len()), || {
                 let mut sql = self.dialect.sql();
                 sql.push("SELECT ")
                     .column("v", &v_column(self.shape.key.len()));
@@ -68,7 +68,7 @@ impl Writer<'_> {
         let chunk = self.rows_of_one_statement(width);
         let mut differences = Vec::new();
         for (at, rows) in rows.chunks(chunk).enumerate() {
-            let text = self.text_of("compare", rows.len(), || {
+            let text = self.text_of("compare", Brought::Listed(rows.len()), || {
                 self.compare_text(rows.len(), width)
             });
             let values = self.cells(From::Values, rows).collect();

@@ -1,11 +1,11 @@
 //! The text of the statements that write.
 
-use super::{From, Where, Writer};
+use super::{Brought, From, Where, Writer};
 use crate::dialect::Sql;
 use crate::plan::{Column, Table};
 
 impl<'w> Writer<'w> {
-    pub(super) fn build_insert(&self, from: From, which: Where, rows: usize) -> String {
+    pub(super) fn build_insert(&self, from: From, which: Where, brought: Brought) -> String {
         let shape = self.shape;
         let kept = || shape.context.iter().flatten();
         let mut sql = self.dialect.sql();
@@ -41,7 +41,7 @@ impl<'w> Writer<'w> {
         }
         for column in kept() {
             sql.push(", ");
-            column.cell(&mut sql, self.dialect);
+            column.write(&mut sql, self.dialect, Sql::placeholder);
         }
         sql.push(" FROM ");
         match (from, which) {
@@ -50,9 +50,9 @@ impl<'w> Writer<'w> {
                 sql.push(" s WHERE ");
                 self.within_run(&mut sql, "s", |column| &column.source);
             }
-            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, rows),
+            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, brought),
             _ => {
-                self.rows_and_latest(&mut sql, from, rows);
+                self.rows_and_latest(&mut sql, from, brought);
                 self.condition(&mut sql, from, which);
             }
         }
@@ -67,14 +67,17 @@ impl<'w> Writer<'w> {
     }
 
     /// The rows, joined with the latest record of each.
-    pub(super) fn rows_and_latest(&self, sql: &mut Sql, from: From, rows: usize) {
-        self.rows_and_source(sql, from, rows);
+    pub(super) fn rows_and_latest(&self, sql: &mut Sql, from: From, brought: Brought) {
+        self.rows_and_source(sql, from, brought);
         self.join_latest(sql, from);
     }
 
     /// `v`, joined with the source where its columns are needed.
-    fn rows_and_source(&self, sql: &mut Sql, from: From, rows: usize) {
-        self.rows(sql, from, rows, false);
+    fn rows_and_source(&self, sql: &mut Sql, from: From, brought: Brought) {
+        match brought {
+            Brought::Listed(rows) => self.rows(sql, from, rows, false),
+            Brought::Arrays => self.arrays(sql, from),
+        }
         if from == From::Source {
             sql.push(" INNER JOIN ");
             table(sql, &self.shape.source);
@@ -85,15 +88,27 @@ impl<'w> Writer<'w> {
 
     /// `v`, whose last column is the place of each row where that is asked for.
     pub(super) fn rows(&self, sql: &mut Sql, from: From, rows: usize, places: bool) {
-        let brought = self.brought(from).map(|(_, column)| column);
-        let cells: Vec<&Column> = self.shape.key.iter().chain(brought).collect();
+        let cells = self.columns_of_rows(from);
         let width = cells.len() + usize::from(places);
         self.dialect.rows(sql, rows, width, |sql, row, column| {
             match cells.get(column) {
-                Some(cell) => cell.cell(sql, self.dialect),
+                Some(cell) => cell.write(sql, self.dialect, Sql::placeholder),
                 None => drop(sql.push(&row.to_string())),
             }
         });
+    }
+
+    fn arrays(&self, sql: &mut Sql, from: From) {
+        let cells = self.columns_of_rows(from);
+        self.dialect
+            .rows_of_arrays(sql, cells.len(), |sql, column, name| {
+                cells[column].write(sql, self.dialect, |sql| sql.push(name));
+            });
+    }
+
+    fn columns_of_rows(&self, from: From) -> Vec<&'w Column> {
+        let brought = self.brought(from).map(|(_, column)| column);
+        self.shape.key.iter().chain(brought).collect()
     }
 
     pub(super) fn join_latest(&self, sql: &mut Sql, from: From) {
