@@ -74,17 +74,9 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         T: Send,
         X: std::fmt::Display + std::fmt::Debug + Send,
     {
-        let txn = db.begin().await.map_err(TransactionError::Connection)?;
-        match self.before(&txn).await {
-            Ok(keys) => {
-                let table = E::default();
-                txn.unit().unseen.begin(table.table_name());
-                let result = callback(&txn).await;
-                txn.unit().unseen.end(table.table_name());
-                self.end(txn, keys, result).await
-            }
-            Err(error) => txn.close(Err(TransactionError::Connection(error))).await,
-        }
+        let (txn, keys) = self.begin(db).await?;
+        let result = callback(&txn).await;
+        self.end(txn, keys, result).await
     }
 
     /// [`around`](Self::around) with an async closure.
@@ -103,14 +95,25 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         T: Send,
         X: std::fmt::Display + std::fmt::Debug + Send,
     {
+        let (txn, keys) = self.begin(db).await?;
+        let result = callback(&txn).await;
+        self.end(txn, keys, result).await
+    }
+
+    /// Opens the transaction, and looks at the rows before the closure does.
+    async fn begin<C, X>(
+        &self,
+        db: &C,
+    ) -> Result<(RecordedTransaction, Vec<Key>), TransactionError<X>>
+    where
+        C: TransactionTrait<Transaction = RecordedTransaction>,
+        X: std::fmt::Display + std::fmt::Debug,
+    {
         let txn = db.begin().await.map_err(TransactionError::Connection)?;
         match self.before(&txn).await {
             Ok(keys) => {
-                let table = E::default();
-                txn.unit().unseen.begin(table.table_name());
-                let result = callback(&txn).await;
-                txn.unit().unseen.end(table.table_name());
-                self.end(txn, keys, result).await
+                txn.unit().unseen.begin(E::default().table_name());
+                Ok((txn, keys))
             }
             Err(error) => txn.close(Err(TransactionError::Connection(error))).await,
         }
@@ -125,6 +128,7 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
     where
         X: std::fmt::Display + std::fmt::Debug,
     {
+        txn.unit().unseen.end(E::default().table_name());
         let result = match result {
             Ok(output) => match self.after(&txn, keys).await {
                 Ok(()) => Ok(output),

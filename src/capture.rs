@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use sea_orm::DbErr;
@@ -47,9 +47,8 @@ pub(crate) async fn flush(
     capture.run(buffer).await
 }
 
-/// How many rows one statement records without bringing anything along; fewer go with the others,
-/// which takes no question first.
-const RUN: std::ops::RangeInclusive<usize> = 16..=10_000;
+/// How many rows of a run one statement records at most.
+const RUN: usize = 10_000;
 
 struct Capture<'c> {
     conn: Connection<'c>,
@@ -108,57 +107,62 @@ impl Capture<'_> {
 
     /// Records rows that were themselves written, or noted by their keys.
     async fn touched(&self, entity: Touched) -> Result<(), DbErr> {
-        let plan = &*entity.plan;
-        let mut notes: Vec<(Key, Note)> = entity.rows.into_iter().collect();
+        let plan = &*Arc::clone(&entity.plan);
+        let (made, notes) = entity.into_parts();
+        let mut others = Vec::new();
+        for run in made {
+            self.made_here(plan, &run, &mut others).await?;
+        }
+        let mut notes: Vec<(Key, Note)> = notes.into_iter().collect();
         notes.sort_by(|(a, _), (b, _)| compare(a, b));
-        let mut notes = self.made_here(plan, notes).await?;
-        while !notes.is_empty() {
-            let rest = notes.split_off(notes.len().min(CHUNK));
-            let chunk = std::mem::replace(&mut notes, rest);
+        let alike = |a: &(Key, Note), b: &(Key, Note)| {
+            a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
+        };
+        for notes in notes.chunk_by(alike) {
+            match run_of(notes) {
+                Some(run) => self.made_here(plan, &run, &mut others).await?,
+                None => others.extend_from_slice(notes),
+            }
+        }
+        others.sort_by(|(a, _), (b, _)| compare(a, b));
+        while !others.is_empty() {
+            let rest = others.split_off(others.len().min(CHUNK));
+            let chunk = std::mem::replace(&mut others, rest);
             self.touched_chunk(plan, chunk).await?;
         }
         Ok(())
     }
 
-    /// Records runs of rows that this transaction made, as an import does, and that have no records
-    /// yet; answers with all others. Nobody else can see such a row, so nothing need be locked, nor
-    /// compared once it is known that there are no records.
+    /// Records a run of rows that this transaction made, as an import does. Nobody else can see such
+    /// a row, so nothing need be locked, nor compared once it is known that there are no records;
+    /// where there are, the rows go with the others.
     async fn made_here(
         &self,
         plan: &dyn Plan,
-        notes: Vec<(Key, Note)>,
-    ) -> Result<Vec<(Key, Note)>, DbErr> {
-        let mut others = Vec::new();
-        let alike = |a: &(Key, Note), b: &(Key, Note)| {
-            a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
-        };
-        for notes in notes.chunk_by(alike).flat_map(|run| run.chunks(*RUN.end())) {
-            match run_of(notes).filter(|_| RUN.contains(&notes.len())) {
-                Some(run) if !self.writer(plan.shape()).has_any(&run).await? => {
-                    self.first_records(plan, notes, &run).await?;
-                }
-                _ => others.extend_from_slice(notes),
+        run: &Run,
+        others: &mut Vec<(Key, Note)>,
+    ) -> Result<(), DbErr> {
+        for run in run.pieces(RUN) {
+            if self.writer(plan.shape()).has_any(&run).await? {
+                others.extend(run.keys().map(|key| (key, Note::made())));
+            } else {
+                self.first_records(plan, &run).await?;
             }
         }
-        Ok(others)
+        Ok(())
     }
 
-    async fn first_records(
-        &self,
-        plan: &dyn Plan,
-        notes: &[(Key, Note)],
-        run: &Run,
-    ) -> Result<(), DbErr> {
-        let writer = self.writer(plan.shape());
-        if self.copies_all(plan.shape()) {
+    async fn first_records(&self, plan: &dyn Plan, run: &Run) -> Result<(), DbErr> {
+        let (shape, writer) = (plan.shape(), self.writer(plan.shape()));
+        if self.copies_all(shape) {
             return writer.run_made_here(Event::Created, run).await;
         }
-        for run in notes.chunks(CHUNK).filter_map(run_of) {
-            let shape = plan.shape();
+        for run in run.pieces(CHUNK) {
             let key = table_columns(&shape.source.name, &[shape.key[0].source.clone()]);
+            let [first, last] = run.ends();
             let within = key
                 .into_iter()
-                .map(|key| key.between(run.first.clone(), run.last.clone()));
+                .map(|key| key.between(first.clone(), last.clone()));
             let page = Page {
                 condition: within.fold(Condition::all(), Condition::add),
                 after: None,
@@ -365,7 +369,8 @@ impl Capture<'_> {
 
 /// The run of notes whose keys follow each other.
 fn run_of(notes: &[(Key, Note)]) -> Option<Run> {
-    Run::between(&notes.first()?.0, &notes.last()?.0)
+    let keys: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
+    Run::of(&keys).filter(|_| notes.iter().all(|(_, note)| note.is_first()))
 }
 
 /// What to call it when a row that was noted is there: one that was deleted came back.

@@ -54,7 +54,7 @@ use sea_orm::{
     PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
 };
 
-use crate::bulk::note_dependents;
+use crate::bulk::{note_dependents, note_guards, note_listeners};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
@@ -356,22 +356,16 @@ where
         note.model = keep_model.then(|| Arc::new(vec![model.clone()]) as Models);
         notes.touch(plan, key_of(model), note);
     }
+    let link = |columns: &[String]| link_of(model, columns);
+    note_listeners(node, notes, link);
     for listener in &node.listeners {
-        match listener.columns() {
-            Some(columns) => {
-                if let Some(link) = link_of(model, columns) {
-                    notes.link(listener, link);
-                }
-            }
-            None => notes
-                .models
-                .push((Arc::clone(listener), Arc::new(model.clone()))),
+        if listener.columns().is_none() {
+            let model = Arc::new(model.clone());
+            notes.models.push((Arc::clone(listener), model));
         }
     }
-    for guard in node.guards.iter().filter(|_| insert) {
-        if let Some(link) = link_of(model, guard.columns()) {
-            notes.guard(guard, link);
-        }
+    if insert {
+        note_guards(node, notes, link);
     }
 }
 

@@ -36,33 +36,94 @@ pub(crate) fn sorted(keys: HashSet<Key>) -> Vec<Key> {
     keys
 }
 
+/// The integer key so far after another; none beyond the ends of its type, and for other keys.
+pub(crate) fn ahead(key: &Value, by: i64) -> Option<Value> {
+    match key {
+        Value::Int(Some(key)) => Some(key.checked_add(by.try_into().ok()?)?.into()),
+        Value::BigInt(Some(key)) => Some(key.checked_add(by)?.into()),
+        Value::Unsigned(Some(key)) => Some(key.checked_add(by.try_into().ok()?)?.into()),
+        Value::BigUnsigned(Some(key)) => Some(key.checked_add(by.try_into().ok()?)?.into()),
+        _ => None,
+    }
+}
+
+/// The first and the last of integer keys, which every database puts in this order.
+pub(crate) fn ends<'k>(keys: impl Iterator<Item = &'k Key> + Clone) -> Option<[Value; 2]> {
+    let is_integer = |key: &Key| matches!(&key[..], [key] if ahead(key, 0).is_some());
+    if !keys.clone().all(is_integer) {
+        return None;
+    }
+    let first = keys.clone().min_by(|a, b| compare(a, b))?.first()?;
+    let last = keys.max_by(|a, b| compare(a, b))?.first()?;
+    Some([first.clone(), last.clone()])
+}
+
 /// Whether no other key can stand between two: they are one integer each, and follow each other.
 pub(crate) fn follow_each_other(a: &Key, b: &Key) -> bool {
     match (&a[..], &b[..]) {
-        ([Value::Int(Some(a))], [Value::Int(Some(b))]) => a.checked_add(1) == Some(*b),
-        ([Value::BigInt(Some(a))], [Value::BigInt(Some(b))]) => a.checked_add(1) == Some(*b),
-        ([Value::Unsigned(Some(a))], [Value::Unsigned(Some(b))]) => a.checked_add(1) == Some(*b),
-        ([Value::BigUnsigned(Some(a))], [Value::BigUnsigned(Some(b))]) => {
-            a.checked_add(1) == Some(*b)
-        }
+        ([a], [b]) => ahead(a, 1).is_some_and(|next| next == *b),
         _ => false,
     }
 }
 
-/// Integer keys from a first to a last, without a gap.
-#[derive(Debug)]
+/// Integer keys without a gap: enough of them to be worth a question of their own.
+#[derive(Clone, Debug)]
 pub(crate) struct Run {
-    pub(crate) first: Value,
-    pub(crate) last: Value,
+    first: Value,
+    last: Value,
+    length: usize,
 }
 
 impl Run {
-    /// The run from one key to another.
-    pub(crate) fn between(first: &Key, last: &Key) -> Option<Self> {
-        Some(Self {
-            first: first.first()?.clone(),
-            last: last.first()?.clone(),
+    /// Fewer keys are no run.
+    const LEAST: usize = 16;
+
+    pub(crate) fn of(keys: &[Key]) -> Option<Self> {
+        let follows = |pair: &[Key]| follow_each_other(&pair[0], &pair[1]);
+        let is_run = keys.len() >= Self::LEAST && keys.windows(2).all(follows);
+        let (first, last) = (keys.first()?.first()?, keys.last()?.first()?);
+        is_run.then(|| Self {
+            first: first.clone(),
+            last: last.clone(),
+            length: keys.len(),
         })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The first and the last key.
+    pub(crate) fn ends(&self) -> [Value; 2] {
+        [self.first.clone(), self.last.clone()]
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        let key = |by| ahead(&self.first, i64::try_from(by).ok()?).map(|key| vec![key]);
+        (0..self.length).filter_map(key)
+    }
+
+    /// The same keys in runs of so many, the last of which may be short.
+    pub(crate) fn pieces(&self, most: usize) -> impl Iterator<Item = Self> {
+        (0..self.length).step_by(most).filter_map(move |from| {
+            let length = most.min(self.length - from);
+            let first = ahead(&self.first, i64::try_from(from).ok()?)?;
+            let last = ahead(&first, i64::try_from(length - 1).ok()?)?;
+            Some(Self {
+                first,
+                last,
+                length,
+            })
+        })
+    }
+
+    pub(crate) fn is_followed_by(&self, next: &Self) -> bool {
+        ahead(&self.last, 1).is_some_and(|key| key == next.first)
+    }
+
+    pub(crate) fn append(&mut self, next: &Self) {
+        self.last = next.last.clone();
+        self.length += next.length;
     }
 }
 
@@ -85,5 +146,32 @@ mod tests {
             &vec![1.into(), 1.into()],
             &vec![1.into(), 2.into()]
         ));
+    }
+
+    #[test]
+    fn a_run_is_its_keys_and_so_are_its_pieces() {
+        let keys: Vec<Key> = (i32::MAX - 19..=i32::MAX).map(|n| vec![n.into()]).collect();
+        let run = Run::of(&keys).unwrap();
+        assert_eq!(run.keys().collect::<Vec<_>>(), keys);
+        let pieces: Vec<_> = run.pieces(7).collect();
+        assert_eq!(pieces.iter().map(Run::len).collect::<Vec<_>>(), [7, 7, 6]);
+        assert_eq!(pieces.iter().flat_map(Run::keys).collect::<Vec<_>>(), keys);
+        assert_eq!(pieces[2].ends()[1], Value::from(i32::MAX));
+        let mut joined = pieces[0].clone();
+        assert!(joined.is_followed_by(&pieces[1]) && !joined.is_followed_by(&pieces[2]));
+        joined.append(&pieces[1]);
+        assert_eq!(joined.keys().collect::<Vec<_>>(), keys[..14]);
+        assert!(!pieces[2].is_followed_by(&pieces[0]));
+    }
+
+    #[test]
+    fn few_keys_and_keys_with_gaps_are_no_run() {
+        let keys = |numbers: Vec<i64>| -> Vec<Key> {
+            numbers.into_iter().map(|n| vec![n.into()]).collect()
+        };
+        assert!(Run::of(&keys((0..16).collect())).is_some());
+        assert!(Run::of(&keys((0..15).collect())).is_none());
+        assert!(Run::of(&keys((0..16).chain(17..40).collect())).is_none());
+        assert!(Run::of(&[]).is_none());
     }
 }

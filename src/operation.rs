@@ -251,15 +251,17 @@ operation!(Delete -> DeleteResult, |am, db| {
         Target::Unit(_, unit) => key.as_ref().map(|key| (unit, key)),
         _ => None,
     };
-    let noted = unit.is_some_and(|(unit, key)| unit.buffer().knows(entity, key));
-    let known = unit.is_some_and(|(unit, key)| unit.buffer().knows_last(entity, key));
+    let noted = unit.and_then(|(unit, key)| {
+        let mut buffer = unit.buffer();
+        buffer.note_of(entity, key).map(|note| note.last.is_some())
+    });
     let deleted = ActiveModelTrait::delete(am, db).await?;
     if let (0, Some((unit, key))) = (deleted.rows_affected, unit) {
-        match (noted, known) {
+        match noted {
             // Whoever did delete it records that.
-            (false, _) => unit.buffer().forget(entity, key),
-            (true, false) => unit.buffer().forget_last(entity, key),
-            (true, true) => {}
+            None => unit.buffer().forget(entity, key),
+            Some(false) => unit.buffer().forget_last(entity, key),
+            Some(true) => {}
         }
     }
     Ok(deleted)

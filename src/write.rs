@@ -20,7 +20,7 @@ use sea_orm::{
 use crate::context::{Context, Stamp};
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
-use crate::keys::Run;
+use crate::keys::{self, Run};
 use crate::plan::{Column, Shape};
 use crate::typed::{Key, Row};
 use crate::{Event, RecordError};
@@ -59,6 +59,8 @@ enum Brought {
     Listed(usize),
     /// An array for each column: one text for any number of rows, which is planned once.
     Arrays,
+    /// The same, and the first and the last key, so that the source is not read from end to end.
+    ArraysWithin,
 }
 
 /// Which rows get a record.
@@ -117,7 +119,7 @@ impl<'w> Writer<'w> {
     /// The same for a run of rows that the source table holds as they are to be recorded.
     pub(crate) async fn run_made_here(&self, event: Event, run: &Run) -> Result<(), DbErr> {
         let mut values = self.bindings(event, Where::MadeHere);
-        values.extend([run.first.clone(), run.last.clone()]);
+        values.extend(run.ends());
         let text = self.insert_text(From::Run, Where::MadeHere, Brought::Listed(1));
         self.write(text, values).await.map(drop)
     }
@@ -151,6 +153,7 @@ impl<'w> Writer<'w> {
     ) -> Arc<str> {
         let rows = match brought {
             Brought::Arrays => 0,
+            Brought::ArraysWithin => usize::MAX,
             Brought::Listed(rows @ (1 | CHUNK)) => rows,
             Brought::Listed(_) => return build().into(),
         };
@@ -253,13 +256,18 @@ impl<'w> Writer<'w> {
     /// How `v` comes along, and what is bound for it.
     fn bring(&self, from: From, rows: &[Row]) -> (Brought, Vec<Value>) {
         let cells: Vec<Value> = self.cells(from, rows).collect();
-        if rows.len() > 1 {
-            match self.dialect.arrays(cells, rows.len()) {
-                Ok(arrays) => return (Brought::Arrays, arrays),
-                Err(cells) => return (Brought::Listed(rows.len()), cells),
+        let arrays = match rows.len() {
+            1 => Err(cells),
+            length => self.dialect.arrays(cells, length),
+        };
+        match (arrays, keys::ends(rows.iter().map(|row| &row.key))) {
+            (Err(cells), _) => (Brought::Listed(rows.len()), cells),
+            (Ok(arrays), Some(ends)) if from == From::Source => {
+                let cells = arrays.into_iter().chain(ends).collect();
+                (Brought::ArraysWithin, cells)
             }
+            (Ok(arrays), _) => (Brought::Arrays, arrays),
         }
-        (Brought::Listed(rows.len()), cells)
     }
 
     /// The values of `v`, row by row.

@@ -9,8 +9,9 @@ use super::rows::{Rows, note_guards, note_listeners};
 use super::{KeyOfEntity, typed_key, untyped_key};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::gather::{Buffer, Note};
+use crate::gather::Buffer;
 use crate::hooks::Savable;
+use crate::keys::ahead;
 use crate::operation::{Operation, run};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
@@ -71,13 +72,14 @@ impl<A: Savable> Operation for InsertMany<A> {
         let node = node.filter(|_| !matches!(&target, Target::Unit(_, unit) if unit.paused));
         let watched = node.is_some_and(|node| !Rows { node, conn }.stand_alone());
         let mut keys = Vec::with_capacity(self.0.len());
+        let mut step = None;
         let mut rows = self.0.into_iter();
         while rows.len() > 0 {
             let chunk: Vec<A> = rows.by_ref().take(chunk).collect();
             let kept = if watched { chunk.clone() } else { Vec::new() };
-            let inserted = insert_chunk(chunk, &conn).await?;
+            let inserted = insert_chunk(chunk, &mut step, &conn).await?;
             if let (Some(node), Target::Unit(_, unit)) = (node, &target) {
-                Rows { node, conn }.touch(&inserted, &Note::made(), unit);
+                Rows { node, conn }.made(&inserted, unit);
                 if watched {
                     let notes = notes_of_links(node, &kept, &inserted, conn).await?;
                     unit.buffer().merge(notes);
@@ -91,6 +93,7 @@ impl<A: Savable> Operation for InsertMany<A> {
 
 async fn insert_chunk<A: Savable, C: ConnectionTrait>(
     rows: Vec<A>,
+    step: &mut Option<i64>,
     db: &C,
 ) -> Result<Vec<Key>, DbErr> {
     if db.support_returning() {
@@ -114,7 +117,11 @@ async fn insert_chunk<A: Savable, C: ConnectionTrait>(
     let Some(first) = inserted.last_insert_id else {
         return Ok(Vec::new());
     };
-    generated_keys(untyped_key::<A::Entity>(first), count, db).await
+    let step = match *step {
+        Some(step) => step,
+        None => *step.insert(Dialect::of(db).key_step(db).await?),
+    };
+    generated_keys(untyped_key::<A::Entity>(first), count, step)
 }
 
 fn key_set<A: ActiveModelTrait>(row: &A) -> Option<Key> {
@@ -124,32 +131,11 @@ fn key_set<A: ActiveModelTrait>(row: &A) -> Option<Key> {
 
 /// MySQL answers with the first of the keys that it generated; those of one INSERT follow each other
 /// at the session's step (manual, 14.15.15, `LAST_INSERT_ID`, and 17.6.1.6, "simple inserts").
-async fn generated_keys<C: ConnectionTrait>(
-    first: Key,
-    count: usize,
-    db: &C,
-) -> Result<Vec<Key>, DbErr> {
-    let step = Dialect::of(db).key_step(db).await?;
-    let next = |value: &Value, by: i64| match value {
-        Value::Int(Some(key)) => i32::try_from(by)
-            .ok()
-            .and_then(|by| key.checked_add(by))
-            .map(Value::from),
-        Value::BigInt(Some(key)) => key.checked_add(by).map(Value::from),
-        Value::Unsigned(Some(key)) => u32::try_from(by)
-            .ok()
-            .and_then(|by| key.checked_add(by))
-            .map(Value::from),
-        Value::BigUnsigned(Some(key)) => u64::try_from(by)
-            .ok()
-            .and_then(|by| key.checked_add(by))
-            .map(Value::from),
-        _ => None,
-    };
+fn generated_keys(first: Key, count: usize, step: i64) -> Result<Vec<Key>, DbErr> {
     let unknown = || DbErr::Custom("the keys that AUTO_INCREMENT gave are not known".to_owned());
     let first = first.first().ok_or_else(unknown)?;
     let keys =
-        (0..count as i64).map(|index| Ok(vec![next(first, index * step).ok_or_else(unknown)?]));
+        (0..count as i64).map(|index| Ok(vec![ahead(first, index * step).ok_or_else(unknown)?]));
     keys.collect()
 }
 

@@ -201,6 +201,13 @@ impl<'r> Rows<'r> {
         }
     }
 
+    /// Notes rows that this transaction made for certain.
+    pub(crate) fn made(&self, keys: &[Key], unit: &Unit) {
+        if let Some(plan) = &self.node.plan {
+            unit.buffer().made(plan, keys);
+        }
+    }
+
     /// Rows that have no record and are about to lose their last chance of one. Those that were
     /// made in this unit need none.
     pub(crate) async fn unrecorded(
@@ -217,7 +224,8 @@ impl<'r> Rows<'r> {
             return Ok(None);
         };
         let entity = plan.shape().type_id;
-        let older = |key: &&Key| !unit.buffer().is_born(entity, key);
+        let is_born = |note: &Note| note.born;
+        let older = |key: &&Key| !unit.buffer().note_of(entity, key).is_some_and(is_born);
         let keys: Vec<Key> = keys.iter().filter(older).cloned().collect();
         let models = unrecorded(self.conn, plan, &keys).await?;
         Ok(models.map(|models| (plan, models)))

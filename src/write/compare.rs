@@ -16,11 +16,11 @@ impl Writer<'_> {
             sql.push("SELECT 1 AS found FROM ");
             table(&mut sql, &self.shape.record);
             sql.push(" r WHERE ");
-            self.within_run(&mut sql, "r", |column| &column.name);
+            self.within(&mut sql, "r", |column| &column.name);
             sql.push(" LIMIT 1");
             sql.finish()
         });
-        let any = self.read(text, vec![run.first.clone(), run.last.clone()]);
+        let any = self.read(text, run.ends().to_vec());
         Ok(!any.await?.is_empty())
     }
 

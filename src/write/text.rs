@@ -48,7 +48,7 @@ impl<'w> Writer<'w> {
             (From::Run, _) => {
                 table(&mut sql, &shape.source);
                 sql.push(" s WHERE ");
-                self.within_run(&mut sql, "s", |column| &column.source);
+                self.within(&mut sql, "s", |column| &column.source);
             }
             (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, brought),
             _ => {
@@ -59,7 +59,7 @@ impl<'w> Writer<'w> {
         sql.finish()
     }
 
-    pub(super) fn within_run(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
+    pub(super) fn within(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
         sql.list(&self.shape.key, " AND ", |sql, column| {
             sql.column(alias, name(column)).push(" BETWEEN ");
             sql.placeholder().push(" AND ").placeholder();
@@ -76,13 +76,17 @@ impl<'w> Writer<'w> {
     fn rows_and_source(&self, sql: &mut Sql, from: From, brought: Brought) {
         match brought {
             Brought::Listed(rows) => self.rows(sql, from, rows, false),
-            Brought::Arrays => self.arrays(sql, from),
+            Brought::Arrays | Brought::ArraysWithin => self.arrays(sql, from),
         }
         if from == From::Source {
             sql.push(" INNER JOIN ");
             table(sql, &self.shape.source);
             sql.push(" s ON ");
             self.same_key(sql, "s", |column| &column.source);
+            if let Brought::ArraysWithin = brought {
+                sql.push(" AND ");
+                self.within(sql, "s", |column| &column.source);
+            }
         }
     }
 
