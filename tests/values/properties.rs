@@ -1,8 +1,8 @@
 //! Every type as a property; values that a database would alter are refused.
 
 use sea_orm::prelude::{DateTime, DateTimeUtc};
-use sea_orm::{DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, Set};
-use sea_orm_record::{RecordError, Recorded};
+use sea_orm::{DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, Set, TransactionTrait};
+use sea_orm_record::{RecordError, Recorded, RecordedConnection};
 
 use super::protocol::*;
 use crate::harness::{Engine, each_database};
@@ -74,6 +74,52 @@ entity!(huge, "v_huge", {
 }, |model| record::Properties {
     doubled: model.half as u64 * 2,
 });
+
+// Types of which a database that has arrays takes many rows at once.
+entity!(together, "v_together", {
+    pub step: i32,
+}, {
+    t_i16: i16,
+    t_i32: i32,
+    t_i64: i64,
+    t_f32: f32,
+    t_f64: f64,
+    t_bool: bool,
+    t_string: String,
+    #[sea_orm(column_type = "Char(Some(6))")] p_char: String,
+    t_bytes: Vec<u8>,
+    t_date: Date,
+    t_time: Time,
+    t_naive: DateTime,
+    t_utc: DateTimeUtc,
+    t_uuid: Uuid,
+    #[sea_orm(column_type = "Decimal(Some((16, 4)))")] t_decimal: Decimal,
+    t_sometimes: Option<String>,
+}, |model| super::compute_together(model.step));
+
+/// With a NULL in every fourth row from the hundredth on.
+fn compute_together(step: i32) -> together::record::Properties {
+    let naive: DateTime = "2024-02-29T23:59:59.000001".parse().unwrap();
+    let naive = naive + chrono::TimeDelta::microseconds(i64::from(step) * 86_399_999_999);
+    together::record::Properties {
+        t_i16: i16::MIN + step as i16,
+        t_i32: i32::MAX - step,
+        t_i64: i64::MIN + i64::from(step),
+        t_f32: 0.1 + step as f32,
+        t_f64: 0.1 + f64::from(step),
+        t_bool: step % 2 == 0,
+        t_string: format!("{{\"{step}\", NULL, 🦀 \\}}"),
+        p_char: format!("a{step}"),
+        t_bytes: vec![0, 255, step as u8],
+        t_date: naive.date(),
+        t_time: naive.time(),
+        t_naive: naive,
+        t_utc: naive.and_utc(),
+        t_uuid: sea_orm::prelude::Uuid::from_u128(step as u128),
+        t_decimal: sea_orm::prelude::Decimal::new(i64::from(step) - 7, 4),
+        t_sometimes: (step < 100 || step % 4 > 0).then(|| format!("NULL {step}")),
+    }
+}
 
 fn compute(step: i32) -> computed::record::Properties {
     use crate::values::columns::everything::{Native, Number, Word};
@@ -237,6 +283,39 @@ each_database! {
         }
     }
 
+    async fn rows_that_are_recorded_together_hold_what_each_would_by_itself(test: TestDb) {
+        let db = test.connect().await;
+        create::<together::Entity>(&db).await;
+        let gathering = RecordedConnection::new(db.clone());
+        for from in [0, 40, 100] {
+            // First one by one, which are updated, then runs, which were not there before.
+            let steps: Vec<i32> = (from..from + 40).collect();
+            let rows = steps.iter().map(|id| together::ActiveModel { id: Set(*id), step: Set(*id) });
+            let txn = gathering.begin().await.unwrap();
+            for row in rows.clone().take(20) {
+                row.insert(&txn).await.unwrap();
+            }
+            sea_orm_record::insert_many(rows.skip(20), &txn).await.unwrap();
+            txn.commit().await.unwrap();
+            for step in &steps {
+                assert_properties::<together::Entity>(&db, &named(compute_together(*step)), *step).await;
+            }
+            let txn = gathering.begin().await.unwrap();
+            for id in &steps {
+                let row = together::ActiveModel { id: Set(*id), step: Set(id + 1) };
+                row.update(&txn).await.unwrap();
+            }
+            txn.commit().await.unwrap();
+            for step in &steps {
+                assert_properties::<together::Entity>(&db, &named(compute_together(step + 1)), *step).await;
+            }
+        }
+        let before = together::record::Entity::find().count(&db).await.unwrap();
+        assert_eq!(before, 240);
+        let again = sea_orm_record::verify(together::Entity).exec(&db).await.unwrap();
+        assert!(again.is_clean(), "{again:?}");
+    }
+
     async fn a_property_that_would_be_altered_is_refused_and_leaves_nothing(test: TestDb) {
         let db = test.connect().await;
         create::<poisoned::Entity>(&db).await;
@@ -311,7 +390,6 @@ each_database! {
     }
 
     async fn one_refused_row_refuses_its_whole_transaction(test: TestDb) {
-        use sea_orm::TransactionTrait;
         use sea_orm_record::RecordedConnection;
         let Some((kind, column)) = (1..=11).find_map(|kind| Some((kind, refused(test.engine(), kind)?))) else {
             return;
