@@ -303,8 +303,9 @@ impl RecordedTransaction {
         if self.unit.buffer().is_empty() {
             return Ok(());
         }
-        let savepoint = self.inner.begin().await?;
+        // From before the savepoint: sqlx undoes the whole transaction where that is cancelled.
         let flushing = self.unit.begins();
+        let savepoint = self.inner.begin().await?;
         let buffer = self.unit.take();
         // What a savepoint records is taken back with it, so it is looked at again further out.
         let again = (!self.outermost).then(|| buffer.clone());
@@ -347,8 +348,10 @@ impl RecordedTransaction {
                 self.inner.rollback().await?;
                 return Err(error);
             }
+            return self.inner.commit().await;
         }
-        self.inner.commit().await
+        let Self { inner, unit, .. } = self;
+        unit.undivided(inner.commit()).await
     }
 
     /// Undoes what was written, back to where this transaction began.
@@ -592,7 +595,8 @@ impl_transactions!(RecordedConnection, |this, options| {
     })
 });
 impl_transactions!(RecordedTransaction, |this, options| {
-    Ok(this.nested(this.inner.begin_with_options(options).await?))
+    let begun = this.unit.undivided(this.inner.begin_with_options(options));
+    Ok(this.nested(begun.await?))
 });
 
 #[async_trait]

@@ -87,6 +87,15 @@ impl Unit {
         Undivided(self)
     }
 
+    /// Runs what must not be cancelled half-way, as a savepoint: sqlx would then undo more of the
+    /// transaction than that, and report nothing.
+    pub(crate) async fn undivided<F: Future>(&self, work: F) -> F::Output {
+        let working = self.begins();
+        let output = work.await;
+        working.ends();
+        output
+    }
+
     pub(crate) fn is_whole(&self) -> Result<(), RecordError> {
         match self.interrupted.load(Ordering::Relaxed) {
             0 => Ok(()),

@@ -112,6 +112,9 @@ where
     }
     if insert || writes(&am) {
         announce::<A>(&target);
+    } else if node.plan.is_some() && keeps_model(&target) && Dialect::of(db).locks_rows() {
+        // SeaORM sends nothing that would lock the row, and reads it for `after_save`.
+        stored(&am, target.conn(db)).await?;
     }
     Ok(am)
 }
@@ -333,8 +336,7 @@ where
         }
         _ => {
             let mut notes = Buffer::default();
-            // On a pool the row may have changed since, so it is read again, under a lock.
-            let is_current = !target.is_pool();
+            let is_current = keeps_model(&target);
             let event = if insert {
                 Event::Created
             } else {
@@ -497,6 +499,15 @@ where
         {
             notes.link(listener, link);
         }
+    }
+}
+
+/// Whether a row is recorded as SeaORM returns it. On a pool it may have changed since, so it is
+/// read again, under a lock; as it is where records are gathered.
+fn keeps_model(target: &Target<'_>) -> bool {
+    match target {
+        Target::Unit(_, unit) => unit.immediate,
+        _ => !target.is_pool(),
     }
 }
 

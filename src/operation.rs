@@ -21,6 +21,9 @@ use crate::target::Target;
 pub(crate) trait Operation: Send {
     type Output: Send;
 
+    /// Whether it writes in several statements, of which a later one may fail.
+    const IN_PARTS: bool = false;
+
     fn run<C: ConnectionTrait>(
         self,
         db: &C,
@@ -47,7 +50,7 @@ where
         }
         // On the connection itself, so that the hooks see the pause.
         Target::Recorded(recorded) if recorded.is_paused() => operation.run(db).await,
-        Target::Transaction(txn) if wants_savepoint(node, Dialect::of(txn)) => {
+        Target::Transaction(txn) if O::IN_PARTS || wants_savepoint(node, Dialect::of(txn)) => {
             in_transaction(
                 txn,
                 TransactionOptions::default(),

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sea_orm::sea_query::{ColumnType, Expr, ForeignKeyAction, Query};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, RelationTrait,
+    Value,
 };
 
 use crate::dialect::{Dialect, Sql};
@@ -203,6 +204,26 @@ impl Shape {
 
     pub(crate) fn prove(&self, dialect: Dialect, took: bool) {
         self.proven[dialect.index()].store(took, Ordering::Relaxed);
+    }
+
+    /// Fails at the first value that its column would alter, or refuse without its name.
+    pub(crate) fn refuse_altered<'v>(
+        &self,
+        dialect: Dialect,
+        mut cells: impl Iterator<Item = (&'v Column, &'v Value)>,
+    ) -> Result<(), RecordError> {
+        let altered = cells.find_map(|(column, value)| {
+            let problem = dialect.alters(&column.ty, value)?;
+            Some((column.name.clone(), problem.to_owned()))
+        });
+        match altered {
+            None => Ok(()),
+            Some((column, problem)) => Err(RecordError::Value {
+                entity: self.entity.clone(),
+                column,
+                problem,
+            }),
+        }
     }
 
     fn filled(&self) -> impl Iterator<Item = &str> {

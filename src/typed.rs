@@ -184,16 +184,8 @@ impl<E: Recorded> TypedPlan<E> {
             .chain(properties)
             .map(|value| dialect.canonical(value))
             .collect();
-        for (column, value) in self.shape.values().zip(&values) {
-            if let Some(problem) = dialect.alters(&column.ty, value) {
-                return Err(RecordError::Value {
-                    entity: self.shape.entity.clone(),
-                    column: column.name.clone(),
-                    problem: problem.to_owned(),
-                }
-                .into());
-            }
-        }
+        self.shape
+            .refuse_altered(dialect, self.shape.values().zip(&values))?;
         Ok(Row {
             key: key_of(model),
             values,

@@ -189,6 +189,8 @@ impl<'w> Writer<'w> {
     }
 
     async fn write(&self, text: Arc<str>, values: Vec<Value>) -> Result<u64, DbErr> {
+        let context = self.shape.context.iter().flatten().zip(&self.context);
+        self.shape.refuse_altered(self.dialect, context)?;
         let statement = self.statement(text, values);
         let result: Result<ExecResult, _> = self.conn.execute(&statement).await;
         self.shape.prove(self.dialect, result.is_ok());

@@ -74,6 +74,27 @@ async fn unrecorded(db: &impl ConnectionTrait, ids: std::ops::RangeInclusive<i32
 }
 
 each_database! {
+    /// Its statements of a thousand rows each are one thing to a transaction of the user's.
+    async fn a_bulk_write_that_fails_in_a_plain_transaction_leaves_nothing_of_itself(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let kept = blog::note(&db, "kept").await;
+        let txn = db.begin().await.unwrap();
+        blog::note(&txn, "earlier").await;
+        let drafts = (0..2_500).map(|at| note::ActiveModel {
+            // The last of them is there already.
+            id: Set(if at == 2_499 { kept.id } else { at + 1_000 }),
+            ..note::draft("many")
+        });
+        insert_many(drafts, &txn).await.unwrap_err();
+        blog::note(&txn, "later").await;
+        txn.commit().await.unwrap();
+        assert_eq!(note::Entity::find().count(&db).await.unwrap(), 3);
+        assert_eq!(note::record::Entity::find().count(&db).await.unwrap(), 3);
+    }
+}
+
+each_database! {
     async fn update_many_records_the_rows_that_changed(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

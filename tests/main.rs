@@ -10,6 +10,8 @@
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
+//! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
+//! | `fuzz` | whatever goes in: rules, windows, statements, values |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
@@ -22,7 +24,11 @@ mod around;
 mod blog;
 mod bulk;
 mod concurrency;
+mod dropped_futures;
+mod faults;
+mod fuzz;
 mod generic_code;
+mod interleavings;
 mod library;
 mod macros;
 mod magazine;
@@ -31,7 +37,10 @@ mod past;
 mod promise_1_atomic;
 mod promise_3_quiet;
 mod promise_4_ordered;
+mod promise_5_no_silent_gap;
 mod promise_6_out_of_the_way;
+mod promise_7_history_outlives_code;
+mod promise_8_same_answer_everywhere;
 #[cfg(feature = "rbac")]
 mod rbac;
 mod reading;

@@ -78,6 +78,7 @@ impl<E: EntityTrait> DeleteMany<E> {
 
 impl<E: EntityTrait<Model: Sync + 'static>> Operation for DeleteMany<E> {
     type Output = DeleteResult;
+    const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<DeleteResult, DbErr> {
         let registry = registry();

@@ -59,6 +59,7 @@ struct InsertMany<A>(Vec<A>);
 
 impl<A: Savable> Operation for InsertMany<A> {
     type Output = Vec<Key>;
+    const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Key>, DbErr> {
         let registry = registry();

@@ -116,6 +116,7 @@ impl<E: EntityTrait> UpdateMany<E> {
 
 impl<E: EntityTrait<Model: Sync + 'static>> Operation for UpdateMany<E> {
     type Output = UpdateResult;
+    const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<UpdateResult, DbErr> {
         let registry = registry();

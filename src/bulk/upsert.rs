@@ -137,6 +137,7 @@ impl<A: Savable> UpsertMany<A> {
 
 impl<A: Savable> Operation for UpsertMany<A> {
     type Output = Vec<Key>;
+    const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Key>, DbErr> {
         let registry = registry();

@@ -46,6 +46,12 @@ impl Dialect {
                 Some("it is above 9,223,372,036,854,775,807, the largest integer here")
             }
             Value::String(Some(text)) => self.alters_text(ty, text),
+            Value::Bytes(Some(bytes)) => match (self.0, ty) {
+                (MySql, ColumnType::Blob) if bytes.len() > MYSQL_TEXT => {
+                    Some("MySQL's `blob` holds 65,535 bytes")
+                }
+                _ => None,
+            },
             Value::Enum(OptionEnum::Some(name)) => self.alters_text(ty, &name.value),
             Value::Char(Some(c)) => self.alters_text(ty, c.encode_utf8(&mut [0; 4])),
             Value::Json(Some(json)) if self.0 == Postgres && has_nul(json) => {
@@ -110,6 +116,11 @@ impl Dialect {
             {
                 Some("it has more decimals than the column, which would round it")
             }
+            (MySql | Postgres, ColumnType::Decimal(Some((precision, scale))))
+                if whole_digits(decimal) > precision.saturating_sub(*scale) as usize =>
+            {
+                Some("it has more digits before the point than the column holds")
+            }
             _ => None,
         }
     }
@@ -119,6 +130,10 @@ impl Dialect {
             (Postgres, _) if text.contains('\0') => Some("PostgreSQL has no NUL character in text"),
             (MySql, ColumnType::Char(_)) if text.ends_with(' ') => {
                 Some("MySQL cuts spaces off the end of a `char`; use a `varchar`")
+            }
+            // In the derived table of the statement even a strict MariaDB cuts it off silently.
+            (MySql, ColumnType::Text) if text.len() > MYSQL_TEXT => {
+                Some("MySQL's `text` holds 65,535 bytes")
             }
             _ => None,
         }
@@ -144,6 +159,17 @@ impl Dialect {
             }
             _ => None,
         }
+    }
+}
+
+/// What a `text` or a `blob` of MySQL holds.
+const MYSQL_TEXT: usize = 65_535;
+
+/// How many digits stand before the point.
+fn whole_digits(decimal: &Decimal) -> usize {
+    match decimal.trunc().abs() {
+        zero if zero.is_zero() => 0,
+        whole => whole.normalize().to_string().len(),
     }
 }
 

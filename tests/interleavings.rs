@@ -1,0 +1,405 @@
+//! Promise 2, convergent, step by step: what two transactions do to each other where a lock is all
+//! that helps.
+//!
+//! One stops after its save has been recorded and before it commits; the other begins, and comes as
+//! far as it gets. Each pair is run in both orders, in transactions that gather and in plain ones.
+//! On SQLite, which has one writer at a time, the second waits from the start. The same with
+//! writers that nobody stops is in `concurrency`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
+    IntoActiveModel, IsolationLevel, QueryOrder, Set, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+use sea_orm_record::{RecordedConnection, RecordedTransaction, is_retryable, verify};
+use tokio::sync::Notify;
+
+use crate::blog::{self, article, create_table, topic};
+use crate::harness::{Engine, each_database};
+use crate::magazine::{self, Magazine, remark, story_tag};
+
+/// A transaction that is stepped by hand.
+trait Stepped: ConnectionTrait + Sized {
+    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr>;
+
+    /// Records what was saved, before the commit.
+    async fn record(&self) -> Result<(), DbErr>;
+
+    async fn end(self) -> Result<(), DbErr>;
+}
+
+impl Stepped for RecordedTransaction {
+    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr> {
+        RecordedConnection::new(db.clone()).begin().await
+    }
+
+    async fn record(&self) -> Result<(), DbErr> {
+        self.flush().await
+    }
+
+    async fn end(self) -> Result<(), DbErr> {
+        self.commit().await
+    }
+}
+
+impl Stepped for DatabaseTransaction {
+    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr> {
+        let is_server = db.get_database_backend() != DbBackend::Sqlite;
+        db.begin_with_options(TransactionOptions {
+            isolation_level: is_server.then_some(IsolationLevel::ReadCommitted),
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        })
+        .await
+    }
+
+    async fn record(&self) -> Result<(), DbErr> {
+        Ok(())
+    }
+
+    async fn end(self) -> Result<(), DbErr> {
+        self.commit().await
+    }
+}
+
+/// Waits until a transaction of this database waits for another, or until `is_past`.
+async fn until_held_up(db: &DatabaseConnection, is_past: &AtomicBool) {
+    let waiting = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT count(*) AS n FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        }
+        DbBackend::MySql => {
+            // What InnoDB tells of its locks is too old where it is asked often.
+            "SELECT count(*) AS n FROM information_schema.processlist \
+             WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID() AND time_ms > 150"
+        }
+        _ => return tokio::time::sleep(Duration::from_millis(50)).await,
+    };
+    for _ in 0..1_000 {
+        let statement = Statement::from_string(db.get_database_backend(), waiting);
+        let row = db.query_one_raw(statement).await.unwrap().unwrap();
+        if row.try_get::<i64>("", "n").unwrap() > 0 || is_past.load(Ordering::Relaxed) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the other neither waits nor ends");
+}
+
+/// What is done in a transaction of its own.
+trait Step {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr>;
+}
+
+/// Runs `first` up to its record, then `second` as far as it comes, then both to their ends.
+async fn stepped<T: Stepped>(db: &DatabaseConnection, first: &impl Step, second: &impl Step) {
+    let begun = T::start(db).await.unwrap();
+    first.run(&begun).await.unwrap();
+    begun.record().await.unwrap();
+    let is_past = AtomicBool::new(false);
+    let late = async {
+        let txn = T::start(db).await?;
+        second.run(&txn).await?;
+        txn.record().await?;
+        let ended = txn.end().await;
+        is_past.store(true, Ordering::Relaxed);
+        ended
+    };
+    let end = async {
+        until_held_up(db, &is_past).await;
+        begun.end().await
+    };
+    let (late, end) = tokio::join!(late, end);
+    end.unwrap();
+    late.unwrap();
+}
+
+/// Both orders of a pair, in both kinds of transactions, each from a new start.
+macro_rules! in_every_order {
+    ($db:expr, $start:expr, $first:expr, $second:expr, $check:expr) => {
+        for reversed in [false, true] {
+            for gathered in [false, true] {
+                let start = $start.await;
+                let (first, second) = ($first(&start), $second(&start));
+                match (reversed, gathered) {
+                    (false, false) => stepped::<DatabaseTransaction>($db, &first, &second).await,
+                    (false, true) => stepped::<RecordedTransaction>($db, &first, &second).await,
+                    (true, false) => stepped::<DatabaseTransaction>($db, &second, &first).await,
+                    (true, true) => stepped::<RecordedTransaction>($db, &second, &first).await,
+                }
+                println!("reversed: {reversed}, gathered: {gathered}");
+                $check.await;
+            }
+        }
+    };
+}
+
+/// Two topics, and an article on the first.
+struct Start {
+    topics: [topic::Model; 2],
+    article: article::Model,
+}
+
+async fn start(db: &DatabaseConnection) -> Start {
+    let topics = [blog::topic(db, "one").await, blog::topic(db, "two").await];
+    let article = blog::article(db, &topics[0], "title").await;
+    Start { topics, article }
+}
+
+struct Edit(article::ActiveModel);
+
+impl Step for Edit {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        self.0.clone().update(db).await.map(drop)
+    }
+}
+
+struct Draft(article::ActiveModel);
+
+impl Step for Draft {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        self.0.clone().insert(db).await.map(drop)
+    }
+}
+
+struct Rename(topic::Model);
+
+impl Step for Rename {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let name = Set("renamed".to_owned());
+        let am = topic::ActiveModel {
+            name,
+            ..self.0.clone().into_active_model()
+        };
+        am.update(db).await.map(drop)
+    }
+}
+
+fn retitle(start: &Start) -> Edit {
+    Edit(article::ActiveModel {
+        title: Set("edited".to_owned()),
+        ..start.article.clone().into_active_model()
+    })
+}
+
+fn rewrite(start: &Start) -> Edit {
+    Edit(article::ActiveModel {
+        text: Set("quite another text".to_owned()),
+        ..start.article.clone().into_active_model()
+    })
+}
+
+fn move_over(start: &Start) -> Edit {
+    Edit(article::ActiveModel {
+        topic_id: Set(start.topics[1].id),
+        ..start.article.clone().into_active_model()
+    })
+}
+
+/// Every article's latest record says what it is, and no two neighbours are equal.
+async fn assert_right(db: &DatabaseConnection) {
+    let report = verify(article::Entity).exec(db).await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let records = article::record::Entity::find()
+        .order_by_asc(article::record::Column::RecordingId)
+        .order_by_asc(article::record::Column::RecordedAt)
+        .all(db)
+        .await
+        .unwrap();
+    for pair in records.windows(2) {
+        let told = |record: &article::record::Model| {
+            let values = (record.title.clone(), record.text.clone());
+            (record.recording_id, values, record.headline.clone())
+        };
+        assert_ne!(told(&pair[0]), told(&pair[1]));
+    }
+}
+
+/// A new remark on a story, or a new tag.
+struct Remark(i32, &'static str);
+
+impl Step for Remark {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let (story_id, text) = (Set(self.0), Set(self.1.to_owned()));
+        let am = remark::ActiveModel {
+            story_id,
+            text,
+            ..Default::default()
+        };
+        am.insert(db).await.map(drop)
+    }
+}
+
+struct Tag(i32, i32);
+
+impl Step for Tag {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let (story_id, tag_id) = (Set(self.0), Set(self.1));
+        let am = story_tag::ActiveModel { story_id, tag_id };
+        am.insert(db).await.map(drop)
+    }
+}
+
+/// A row whose property takes until somebody says so to compute.
+mod paced {
+    use sea_orm::ConnectionTrait;
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    #[recorded(columns(text), properties(length: i32))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "paced")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub text: String,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new().properties_with(|rows, db| {
+                Box::pin(async move {
+                    let length = |row: &Model| row.text.chars().count() as i32;
+                    if rows.iter().any(|row| row.text == super::SLOW) {
+                        super::pace(db.get_database_backend()).await;
+                    }
+                    Ok(rows
+                        .iter()
+                        .map(|row| record::Properties {
+                            length: length(row),
+                        })
+                        .collect())
+                })
+            })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+const SLOW: &str = "slow";
+
+/// Told when a closure has read its row; one for each database, whose tests run at once.
+static READ: [Notify; 3] = [const { Notify::const_new() }; 3];
+
+fn read(backend: DbBackend) -> &'static Notify {
+    &READ[match backend {
+        DbBackend::Postgres => 0,
+        DbBackend::MySql => 1,
+        _ => 2,
+    }]
+}
+
+/// Gives whoever waits for it the time to change the row, if it can.
+async fn pace(backend: DbBackend) {
+    read(backend).notify_one();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+}
+
+each_database! {
+    async fn two_saves_of_a_row(test: TestDb) {
+        let db = &test.connect().await;
+        blog::create_tables(db).await;
+        in_every_order!(db, start(db), retitle, rewrite, assert_right(db));
+    }
+
+    /// Such a save writes nothing, so that nothing but a lock holds the row where it was read.
+    async fn a_save_of_nothing_beside_a_save(test: TestDb) {
+        let db = &test.connect().await;
+        create_table(db, paced::Entity).await;
+        create_table(db, paced::record::Entity).await;
+        let row = paced::ActiveModel { text: Set("fast".to_owned()), ..Default::default() };
+        let row = row.insert(db).await.unwrap();
+        db.execute_unprepared("UPDATE paced SET text = 'slow'").await.unwrap();
+        let nothing = async {
+            row.clone().into_active_model().update(db).await.map(drop)
+        };
+        let save = async {
+            read(db.get_database_backend()).notified().await;
+            paced::ActiveModel { text: Set("faster".to_owned()), ..row.clone().into_active_model() }.update(db).await
+        };
+        let (nothing, save) = tokio::join!(nothing, save);
+        nothing.unwrap();
+        save.unwrap();
+        let report = verify(paced::Entity).exec(db).await.unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
+
+    async fn a_rename_beside_an_edit_of_a_dependent(test: TestDb) {
+        let db = &test.connect().await;
+        blog::create_tables(db).await;
+        let rename = |start: &Start| Rename(start.topics[0].clone());
+        in_every_order!(db, start(db), rename, retitle, assert_right(db));
+    }
+
+    async fn a_rename_beside_an_insert_or_a_move_into_the_renamed_parent(test: TestDb) {
+        let db = &test.connect().await;
+        blog::create_tables(db).await;
+        let draft = |start: &Start| Draft(article::draft(start.topics[1].id, "new"));
+        let rename = |start: &Start| Rename(start.topics[1].clone());
+        in_every_order!(db, start(db), draft, rename, assert_right(db));
+        in_every_order!(db, start(db), move_over, rename, assert_right(db));
+    }
+
+    async fn a_move_beside_a_rename_of_the_old_parent(test: TestDb) {
+        let db = &test.connect().await;
+        blog::create_tables(db).await;
+        let rename = |start: &Start| Rename(start.topics[0].clone());
+        in_every_order!(db, start(db), move_over, rename, assert_right(db));
+    }
+
+    async fn two_children_of_one_parent(test: TestDb) {
+        let db = &test.connect().await;
+        let m = &Magazine::new(db).await;
+        let story = async || magazine::story(db, "new", m.sections[0].id, None).await;
+        let check = async || drop(magazine::assert_current(db).await);
+        in_every_order!(db, story(), |story: &magazine::story::Model| Remark(story.id, "first"),
+            |story: &magazine::story::Model| Remark(story.id, "second"), check());
+        in_every_order!(db, story(), |story: &magazine::story::Model| Tag(story.id, m.tags[0].id),
+            |story: &magazine::story::Model| Tag(story.id, m.tags[1].id), check());
+    }
+
+    /// A transaction that sees the database as it was at its first read computes properties from
+    /// that. What it records is wrong where others have committed since, and `verify` finds it.
+    async fn what_a_repeatable_read_misses_is_found_by_verify(test: TestDb) {
+        let db = &test.connect().await;
+        blog::create_tables(db).await;
+        for level in [IsolationLevel::ReadCommitted, IsolationLevel::RepeatableRead] {
+            let start = start(db).await;
+            let txn = match test.engine() {
+                Engine::Sqlite => db.begin().await.unwrap(),
+                _ => db.begin_with_config(Some(level), None).await.unwrap(),
+            };
+            article::Entity::find().all(&txn).await.unwrap();
+            Rename(start.topics[0].clone()).run(db).await.unwrap();
+            let edited = retitle(&start).run(&txn).await;
+            if test.engine() == Engine::Sqlite {
+                // There the file is as it was at the first read, and cannot be written to any more.
+                assert!(is_retryable(&edited.unwrap_err()));
+                txn.rollback().await.unwrap();
+                assert_right(db).await;
+                continue;
+            }
+            edited.unwrap();
+            txn.commit().await.unwrap();
+            let found = verify(article::Entity).exec(db).await.unwrap();
+            match level {
+                IsolationLevel::ReadCommitted => assert!(found.is_clean(), "{found:?}"),
+                _ => {
+                    assert_eq!(found.differing, 1, "{found:?}");
+                    let repaired = verify(article::Entity).repair().exec(db).await.unwrap();
+                    assert_eq!(repaired.repaired, 1);
+                    assert_right(db).await;
+                }
+            }
+        }
+    }
+}
