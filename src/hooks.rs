@@ -110,6 +110,9 @@ where
     if !insert && moves(node, &am) {
         note_old(node, &am, db, &target).await?;
     }
+    if !insert && !writes(&am) {
+        hold(node, &am, db, &target).await?;
+    }
     if insert || writes(&am) {
         announce::<A>(&target);
     }
@@ -130,6 +133,26 @@ where
         }
         _ => apart(db, MoveAlone(am.clone())).await,
     }
+}
+
+/// Locks a row of which SeaORM will write nothing and only read it, where what it reads is recorded:
+/// someone else may be changing it.
+async fn hold<A, C>(node: &Node, am: &A, db: &C, target: &Target<'_>) -> Result<(), DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let conn = match target {
+        Target::Unit(conn, unit) if unit.immediate => *conn,
+        // Both read the row again, under a lock.
+        Target::Unit(..) => return Ok(()),
+        target if target.is_pool() => return Ok(()),
+        _ => Connection::new(db),
+    };
+    if node.plan.is_some() && Dialect::of(&conn).locks_rows() {
+        stored(am, conn).await?;
+    }
+    Ok(())
 }
 
 /// A save that reaches the hooks on a connection itself commits its row before its record.
