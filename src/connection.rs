@@ -256,6 +256,17 @@ fn either(error: TransactionError<DbErr>) -> DbErr {
     error
 }
 
+/// Rolls back after an error, and answers whether that went well. What went wrong first is what the
+/// caller wants to know: MySQL ends a whole transaction upon a deadlock, and then has no savepoint to
+/// go back to, which would hide that one may try again.
+pub(crate) async fn undo(txn: DatabaseTransaction) -> bool {
+    let undone = txn.rollback().await;
+    if let Err(rollback) = &undone {
+        tracing::warn!(%rollback, "what failed could not be rolled back");
+    }
+    undone.is_ok()
+}
+
 /// A transaction that gathers what is written and records it at its outermost commit.
 ///
 /// Hooks only note which rows they saw. The commit reads those rows and their dependents once, in
@@ -326,7 +337,7 @@ impl RecordedTransaction {
                 Ok(())
             }
             Err(error) => {
-                savepoint.rollback().await?;
+                undo(savepoint).await;
                 Err(error)
             }
         }
@@ -345,7 +356,7 @@ impl RecordedTransaction {
                 Ok(()) => flush(self.inner(), &self.unit.context, self.unit.take(), false).await,
             };
             if let Err(error) = recorded {
-                self.inner.rollback().await?;
+                undo(self.inner).await;
                 return Err(error);
             }
             return self.inner.commit().await;
@@ -379,11 +390,16 @@ impl RecordedTransaction {
     where
         E: std::fmt::Display + std::fmt::Debug,
     {
-        let ended = match result {
-            Ok(_) => self.commit().await,
-            Err(_) => self.rollback().await,
-        };
-        ended.map_err(TransactionError::Connection)?;
+        match result {
+            Ok(_) => self.commit().await.map_err(TransactionError::Connection)?,
+            Err(_) => {
+                let Self { inner, unit, .. } = self;
+                if !undo(inner).await {
+                    // What it did may still stand, so the outermost may not commit it.
+                    drop(unit.begins());
+                }
+            }
+        }
         result
     }
 

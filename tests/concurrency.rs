@@ -9,13 +9,13 @@ use futures_util::future::join_all;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     EntityTrait, IntoActiveModel, ModelTrait, QueryOrder, QuerySelect, Set, Statement,
-    TransactionTrait,
+    TransactionError, TransactionTrait,
 };
 use sea_orm_record::{Event, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable};
 use tokio::sync::{Barrier, Notify};
 
 use crate::blog::{self, article, note, topic};
-use crate::harness::each_database;
+use crate::harness::{Engine, each_database};
 use crate::magazine::{self, Magazine, remark, section, story, story_tag, tag};
 
 /// Runs a unit of work until the database lets it through.
@@ -317,6 +317,62 @@ each_database! {
             );
             assert_articles_are_current(&db).await;
         }
+    }
+
+    /// MariaDB ends the whole transaction, so that there is no savepoint to go back to.
+    async fn a_deadlock_within_a_savepoint_can_be_tried_again(test: TestDb) {
+        if test.engine() == Engine::Sqlite {
+            return;
+        }
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let (one, two) = (blog::note(&db, "1").await, blog::note(&db, "2").await);
+        let recorded = RecordedConnection::new(db.clone());
+        let edit = |note: &note::Model| note::ActiveModel { text: Set("edited".to_owned()), ..note.clone().into_active_model() };
+        let both_hold_one = Barrier::new(2);
+        let crossing = async |first: &note::Model, second: &note::Model| {
+            let txn = recorded.begin().await.unwrap();
+            edit(first).update(&txn).await.unwrap();
+            both_hold_one.wait().await;
+            let second = edit(second);
+            let inner = txn.transaction(|inner| Box::pin(async move { second.update(inner).await.map(drop) })).await;
+            match inner {
+                Ok(()) => txn.commit().await,
+                Err(TransactionError::Connection(error) | TransactionError::Transaction(error)) => {
+                    // It may have ended already.
+                    let _ = txn.rollback().await;
+                    Err(error)
+                }
+            }
+        };
+        let (a, b) = tokio::join!(crossing(&one, &two), crossing(&two, &one));
+        let failed: Vec<_> = [a, b].into_iter().filter_map(Result::err).collect();
+        assert!(failed.iter().all(is_retryable), "{failed:?}");
+        assert_eq!(failed.len(), 1, "one of them came through");
+    }
+
+    /// It sends no statement of its own, and reads what it records.
+    async fn a_save_of_nothing_beside_an_edit(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "0").await;
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let idle = async || {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                if let Err(error) = note.clone().into_active_model().update(&db).await { assert!(is_retryable(&error), "{error:?}"); }
+            }
+        };
+        let edits = async {
+            for round in 0..100 {
+                let text = Set(round.to_string());
+                note::ActiveModel { text, ..note.clone().into_active_model() }.update(&db).await.unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        tokio::join!(edits, idle(), idle());
+        let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap();
+        let texts: Vec<_> = records.iter().map(|record| record.text.clone()).collect();
+        assert_eq!(texts, (0..100).map(|round| round.to_string()).collect::<Vec<_>>());
     }
 
     async fn four_writers_of_everything(test: TestDb) {

@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `harness` | a database for each test, counted statements, captured warnings |
 //! | `blog`, `library`, `magazine` | the entities that tests are about |
+//! | `model` | a model-based test: programs, a plain model, what must hold |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
@@ -33,8 +34,10 @@ mod library;
 mod macros;
 mod magazine;
 mod migration;
+mod model;
 mod past;
 mod promise_1_atomic;
+mod promise_2_convergent;
 mod promise_3_quiet;
 mod promise_4_ordered;
 mod promise_5_no_silent_gap;

@@ -1,0 +1,82 @@
+//! Lock waits, as far as a database tells of them.
+//!
+//! PostgreSQL and MariaDB are asked every twenty milliseconds who waits; on SQLite, which has one
+//! writer at a time, who had to wait for the write lock is told by how long it took to begin.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+
+use super::run::{Stage, Tally, options};
+
+/// How long beginning takes at most where nobody has to wait.
+const SLOW: Duration = Duration::from_millis(4);
+
+const POSTGRES: &str = "SELECT count(*) AS n FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+const MARIADB: &str = "SELECT count(*) AS n FROM information_schema.innodb_trx t \
+    JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+    WHERE p.db = DATABASE() AND t.trx_state = 'LOCK WAIT'";
+
+const POSTGRES_BUSY: &str = "SELECT count(*) AS n FROM pg_stat_activity \
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' \
+    AND query NOT LIKE '%pg_stat_activity%'";
+const MARIADB_BUSY: &str = "SELECT count(*) AS n FROM information_schema.innodb_trx t \
+    JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+    WHERE p.db = DATABASE() AND p.id <> CONNECTION_ID()";
+
+async fn count(db: &impl ConnectionTrait, sql: &str) -> usize {
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    row.try_get::<i64>("", "n").unwrap() as usize
+}
+
+/// Counts those who wait until it is dropped.
+pub fn watch(db: DatabaseConnection, tally: Arc<Tally>) -> impl Drop {
+    struct Watch(tokio::task::JoinHandle<()>);
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+    Watch(tokio::spawn(async move {
+        let sql = match db.get_database_backend() {
+            DbBackend::Postgres => POSTGRES,
+            DbBackend::MySql => MARIADB,
+            _ => return,
+        };
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let waiting = count(&db, sql).await;
+            tally.waits.fetch_add(waiting, Ordering::Relaxed);
+        }
+    }))
+}
+
+/// Counts a write on SQLite that began late.
+pub fn note_slow(stage: &Stage, began: Instant) {
+    if stage.db.get_database_backend() == DbBackend::Sqlite && began.elapsed() > SLOW {
+        stage.tally.waits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Waits until nothing is in flight: what was cancelled has been rolled back, or has committed.
+pub async fn quiet(db: &DatabaseConnection) {
+    let busy = match db.get_database_backend() {
+        DbBackend::Postgres => POSTGRES_BUSY,
+        DbBackend::MySql => MARIADB_BUSY,
+        backend => {
+            let txn = db.begin_with_options(options(backend)).await.unwrap();
+            return txn.rollback().await.unwrap();
+        }
+    };
+    for _ in 0..3_000 {
+        if count(db, busy).await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a transaction was left open");
+}
