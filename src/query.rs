@@ -8,7 +8,7 @@
 //! | `query/diff.rs` | what changed from one record to another |
 //! | `query/late.rs` | queries whose SQL depends on the database |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
-//! | `query/resample.rs` | one record of each bucket of time |
+//! | `query/resample.rs`, `query/resample/` | one record of each bucket of time, or numbers of all |
 //! | `query/restore.rs` | putting back what was |
 //!
 //! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
@@ -36,7 +36,7 @@ pub use between::{DiffBetween, RowDiff};
 pub use changes::{Changes, RecordChange, WhereChanged};
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
-pub use resample::Resample;
+pub use resample::{Bucket, Resample, WithGaps, agg};
 pub use restore::{PutBack, RestoreTo, Restored};
 
 use crate::dialect::bind_time;

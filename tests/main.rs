@@ -11,17 +11,19 @@
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
-//! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
 //! | `migration` | record tables |
 
 mod harness;
 
+mod aggregates;
 mod around;
 mod blog;
 mod bulk;
 mod concurrency;
+mod fill;
 mod generic_code;
 mod library;
 mod macros;
