@@ -294,10 +294,19 @@ fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
 
 /// Whether a record had been written at `t`.
 fn held<R: RecordEntity>(t: DateTime<Utc>) -> Expr {
+    is_by(own::<R>(R::RECORDED_AT), t)
+}
+
+/// The same of a record table under another name.
+fn held_as<R: RecordEntity>(table: &'static str, t: DateTime<Utc>) -> Expr {
+    is_by(Expr::col((table, R::RECORDED_AT)), t)
+}
+
+fn is_by(recorded_at: Expr, t: DateTime<Utc>) -> Expr {
     if t < Window::EARLIEST {
         return nothing();
     }
-    own::<R>(R::RECORDED_AT).lte(bind_time(truncate_to_micros(within_years(t))))
+    recorded_at.lte(bind_time(truncate_to_micros(within_years(t))))
 }
 
 /// What comes after a place, in the order of these columns.
