@@ -1,10 +1,14 @@
-//! What differs between databases. No other file branches on one, but for its room
-//! `dialect/values.rs`: which values a database keeps as they are.
+//! What differs between databases. No other file branches on one, but for its rooms
+//! `dialect/values.rs`: which values a database keeps as they are; and `dialect/numbers.rs`: how
+//! numbers are aggregated.
 //!
 //! Sources are named where a choice would surprise: the manuals of PostgreSQL 15, MariaDB 10.11,
 //! MySQL 8 and SQLite 3.
 
+mod numbers;
 mod values;
+
+pub(crate) use numbers::NumberKind;
 
 use std::collections::BTreeSet;
 
@@ -95,6 +99,10 @@ impl Sql {
 impl Dialect {
     pub(crate) fn of(connection: &impl ConnectionTrait) -> Self {
         Self(connection.get_database_backend())
+    }
+
+    pub(crate) fn build(self, statement: &SelectStatement) -> Statement {
+        self.0.build(statement)
     }
 
     pub(crate) fn index(self) -> usize {

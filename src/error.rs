@@ -160,6 +160,16 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// Records that cannot be resampled as asked: of a column that is not numeric, over more buckets
+    /// than are filled, or through a filter that hides what held before.
+    #[error("the records in `{table}` cannot be resampled so: {problem}")]
+    Resample {
+        /// The table of records.
+        table: String,
+        /// Why not, with the column's name, and what to do.
+        problem: String,
+    },
+
     /// A window that lies outside the years 1 to 9999.
     #[error("the window {window} cannot be used: {problem}")]
     Window {
@@ -221,6 +231,13 @@ impl RecordError {
     pub(crate) fn plan(entity: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Plan {
             entity: entity.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub(crate) fn resample(table: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Resample {
+            table: table.into(),
             problem: problem.into(),
         }
     }

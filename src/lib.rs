@@ -81,9 +81,9 @@
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
 //! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
 //! | `verify.rs` | whether every latest record says what its row is |
-//! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
+//! | `dialect.rs`, `dialect/` | the only files that branch on the database |
 //!
-//! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
+//! From a question to rows: `query.rs` and `query/`, `number.rs`, `time.rs` and `time/`.
 //!
 //! # Features
 //!
@@ -108,6 +108,7 @@ mod handover;
 pub mod hooks;
 mod keys;
 mod listen;
+mod number;
 mod operation;
 mod plan;
 mod query;
@@ -130,9 +131,11 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
+pub use number::Number;
 pub use query::{
-    AsOf, AsOfTwo, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
-    RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged,
+    AsOf, AsOfTwo, Bucket, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
+    RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged, WithGaps,
+    agg,
 };
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};

@@ -8,7 +8,7 @@
 //! | `query/diff.rs` | what changed from one record to another |
 //! | `query/late.rs` | queries whose SQL depends on the database |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
-//! | `query/resample.rs` | one record of each bucket of time |
+//! | `query/resample.rs`, `query/resample/` | one record of each bucket of time, or numbers of all |
 //! | `query/restore.rs` | putting back what was |
 //!
 //! Records are rows of an ordinary entity, and [`RecordQuery`] a builder on SeaORM's `Select`, as
@@ -36,7 +36,7 @@ pub use between::{DiffBetween, RowDiff};
 pub use changes::{Changes, RecordChange, WhereChanged};
 pub use diff::{Change, Diff};
 pub use records::{RecordModel, RecordedModel};
-pub use resample::Resample;
+pub use resample::{Bucket, Resample, WithGaps, agg};
 pub use restore::{PutBack, RestoreTo, Restored};
 
 use crate::dialect::bind_time;
@@ -294,10 +294,19 @@ fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
 
 /// Whether a record had been written at `t`.
 fn held<R: RecordEntity>(t: DateTime<Utc>) -> Expr {
+    is_by(own::<R>(R::RECORDED_AT), t)
+}
+
+/// The same of a record table under another name.
+fn held_as<R: RecordEntity>(table: &'static str, t: DateTime<Utc>) -> Expr {
+    is_by(Expr::col((table, R::RECORDED_AT)), t)
+}
+
+fn is_by(recorded_at: Expr, t: DateTime<Utc>) -> Expr {
     if t < Window::EARLIEST {
         return nothing();
     }
-    own::<R>(R::RECORDED_AT).lte(bind_time(truncate_to_micros(within_years(t))))
+    recorded_at.lte(bind_time(truncate_to_micros(within_years(t))))
 }
 
 /// What comes after a place, in the order of these columns.

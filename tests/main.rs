@@ -14,19 +14,21 @@
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
 //! | `fuzz` | whatever goes in: rules, windows, statements, values |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
-//! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
+//! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
 //! | `migration` | record tables |
 
 mod harness;
 
+mod aggregates;
 mod around;
 mod blog;
 mod bulk;
 mod concurrency;
 mod dropped_futures;
 mod faults;
+mod fill;
 mod fuzz;
 mod generic_code;
 mod interleavings;

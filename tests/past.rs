@@ -230,6 +230,29 @@ each_database! {
         Ok(())
     }
 
+    async fn a_related_row_that_was_gone_then_is_none(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let shelf = |id, n, event| shelf::record::Model { recording_id: id, recorded_at: day(n), event, name: format!("{id} on {n}") };
+        use Event::{Deleted, Updated};
+        insert::<shelf::record::Entity, _>(&db, [shelf(1, 1, Updated), shelf(1, 3, Deleted), shelf(1, 5, Updated), shelf(2, 4, Updated), shelf(2, 6, Updated)]).await;
+        let book = |id, shelf_id| book::record::Model {
+            recording_id: id, recorded_at: day(2), event: Updated, shelf_id, title: format!("{id}"), blurb: None,
+            facts: serde_json::Value::Null, letters: 1, actor: None, reason: None, change_id: None, metadata: None,
+        };
+        insert::<book::record::Entity, _>(&db, [book(1, Some(1)), book(2, Some(2)), book(3, None), book(4, Some(9))]).await;
+        let names = async |n| -> Vec<Option<String>> {
+            let both = book::Entity::as_of(day(n)).find_also(shelf::Entity).order_by_asc(book::record::Column::RecordingId);
+            both.all(&db).await.unwrap().into_iter().map(|(_, shelf)| shelf.map(|shelf| shelf.name)).collect()
+        };
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(names(2).await, [name("1 on 1"), None, None, None]);
+        assert_eq!(names(3).await, [None, None, None, None]);
+        assert_eq!(names(4).await, [None, name("2 on 4"), None, None]);
+        assert_eq!(names(7).await, [name("1 on 5"), name("2 on 6"), None, None]);
+        Ok(())
+    }
+
     async fn moments_between_microseconds_before_the_first_record_and_after_now_are_answered(test: TestDb) -> TestResult {
         let db = record_table(&test).await;
         insert_records(&db, &[record(1, day(1)), record(1, day(2))]).await;

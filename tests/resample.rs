@@ -174,29 +174,33 @@ fn scattered(random: &mut Random, ids: std::ops::Range<i32>, buckets: &Buckets) 
 }
 
 #[derive(Deserialize)]
-struct Golden {
+pub struct Golden {
     rows: usize,
-    cases: Vec<GoldenCase>,
+    pub cases: Vec<GoldenCase>,
 }
 
 #[derive(Deserialize)]
-struct GoldenCase {
-    rule: String,
-    zone: String,
-    total: usize,
-    buckets: Vec<GoldenBucket>,
+pub struct GoldenCase {
+    pub rule: String,
+    pub zone: String,
+    pub total: usize,
+    pub buckets: Vec<GoldenBucket>,
 }
 
 #[derive(Deserialize)]
-struct GoldenBucket {
-    start: DateTimeUtc,
+pub struct GoldenBucket {
+    pub start: DateTimeUtc,
     last_at: DateTimeUtc,
-    first: f64,
-    last: f64,
+    pub count: usize,
+    pub first: f64,
+    pub last: f64,
+    pub min: f64,
+    pub max: f64,
+    pub mean: f64,
 }
 
 /// The temperatures in UTC. Local times that daylight saving skips or doubles are dropped.
-fn temperatures() -> Vec<station::record::Model> {
+pub fn temperatures() -> Vec<station::record::Model> {
     let csv = include_str!("golden/seattle-temps.csv");
     let measured = csv.lines().skip(1).filter_map(|line| {
         let (local, temperature) = line.split_once(',').unwrap();

@@ -1,8 +1,11 @@
 //! Days of zones whose clocks do what one would not think of, worked out by hand.
 
 use sea_orm::DatabaseConnection;
+use sea_orm_record::agg::{count, mean, time_weighted_mean};
 use sea_orm_record::prelude::*;
 
+use crate::aggregates::gauge::{Entity as Gauge, record::Column};
+use crate::aggregates::{gauge, gauges};
 use crate::blog::article;
 use crate::harness::*;
 use crate::reading::{at, insert_records, record, record_table};
@@ -69,7 +72,122 @@ async fn assert_buckets(
     assert_eq!(found, expected, "{rule} in {name}");
 }
 
+/// A value that is 10 and, from one moment on, 20: each bucket's start in the zone, what was in force
+/// there, how many records it has, and its time-weighted mean.
+async fn assert_values(
+    test: &TestDb,
+    name: &str,
+    rule: &str,
+    window: [&str; 2],
+    [ten, twenty]: [&str; 2],
+    expected: &[(&str, Option<f64>, i64, f64)],
+) {
+    let moment = |t: &str| at(&utc(t));
+    let db = gauges(
+        test,
+        &[
+            gauge(1, moment(ten), Some(10.0)),
+            gauge(1, moment(twenty), Some(20.0)),
+        ],
+    )
+    .await;
+    let zone = zone(name).unwrap();
+    let records = Gauge::records_of(1)
+        .since(moment(window[0]))
+        .until(moment(window[1]));
+    let resampled = || records.clone().resample(rule).unwrap().in_zone(zone);
+    let filled = resampled()
+        .forward_fill()
+        .keep_gaps()
+        .all(&db)
+        .await
+        .unwrap();
+    let asked = [count(), mean(Column::X), time_weighted_mean(Column::X)];
+    let aggregated = resampled().agg(asked).keep_gaps().all(&db).await.unwrap();
+    let found: Vec<_> = filled
+        .iter()
+        .zip(&aggregated)
+        .map(|(bucket, numbers)| {
+            assert_eq!(bucket.start, numbers.start);
+            let local = bucket.start.with_timezone(&zone);
+            let number = |part| {
+                numbers
+                    .get(part)
+                    .unwrap()
+                    .map(sea_orm_record::Number::to_f64)
+            };
+            (
+                local.format("%Y-%m-%dT%H:%M%:z").to_string(),
+                bucket.record.as_ref().and_then(|record| record.x),
+                number(count()).unwrap() as i64,
+                number(time_weighted_mean(Column::X)).unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        (filled.len(), aggregated.len()),
+        (expected.len(), expected.len())
+    );
+    for ((start, filled, count, mean), expected) in found.iter().zip(expected) {
+        assert_eq!(
+            (start.as_str(), *filled, *count),
+            (expected.0, expected.1, expected.2),
+            "{rule} in {name}"
+        );
+        assert!(
+            (mean - expected.3).abs() < 1e-9,
+            "{rule} in {name}, {start}: {mean}"
+        );
+    }
+}
+
 each_database! {
+    async fn values_hold_through_the_short_day_of_cairo(test: TestDb) -> TestResult {
+        // 20 from 13:00 on, local time: 11 of the 23 hours of that day.
+        assert_values(&test, "Africa/Cairo", "1D", ["2023-04-26T22:00", "2023-04-29T21:00"], ["2023-04-26T22:00", "2023-04-28T10:00"], &[
+            ("2023-04-27T00:00+02:00", Some(10.0), 1, 10.0),
+            ("2023-04-28T01:00+03:00", Some(10.0), 1, (12.0 * 10.0 + 11.0 * 20.0) / 23.0),
+            ("2023-04-29T00:00+03:00", Some(20.0), 0, 20.0),
+        ]).await;
+        Ok(())
+    }
+
+    async fn values_hold_through_the_long_day_of_havana(test: TestDb) -> TestResult {
+        // 20 from the second midnight on.
+        assert_values(&test, "America/Havana", "1D", ["2023-11-04T16:00", "2023-11-07T05:00"], ["2023-11-04T10:00", "2023-11-05T05:00"], &[
+            ("2023-11-04T00:00-04:00", None, 0, 10.0),
+            ("2023-11-05T00:00-04:00", Some(10.0), 1, (10.0 + 24.0 * 20.0) / 25.0),
+            ("2023-11-06T00:00-05:00", Some(20.0), 0, 20.0),
+        ]).await;
+        Ok(())
+    }
+
+    async fn values_hold_over_the_day_that_apia_skipped(test: TestDb) -> TestResult {
+        assert_values(&test, "Pacific/Apia", "1D", ["2011-12-29T10:00", "2012-01-01T10:00"], ["2011-12-20T00:00", "2011-12-30T16:00"], &[
+            ("2011-12-29T00:00-10:00", Some(10.0), 0, 10.0),
+            ("2011-12-31T00:00+14:00", Some(10.0), 1, (6.0 * 10.0 + 18.0 * 20.0) / 24.0),
+            ("2012-01-01T00:00+14:00", Some(20.0), 0, 20.0),
+        ]).await;
+        Ok(())
+    }
+
+    async fn values_hold_through_half_an_hour_more_on_lord_howe(test: TestDb) -> TestResult {
+        assert_values(&test, "Australia/Lord_Howe", "12h", ["2024-04-06T13:00", "2024-04-07T13:30"], ["2024-04-06T13:00", "2024-04-07T13:15"], &[
+            ("2024-04-07T00:00+11:00", Some(10.0), 1, 10.0),
+            ("2024-04-07T11:30+10:30", Some(10.0), 0, 10.0),
+            ("2024-04-07T23:30+10:30", Some(10.0), 1, 15.0),
+        ]).await;
+        Ok(())
+    }
+
+    async fn values_hold_through_the_quarters_of_kathmandu(test: TestDb) -> TestResult {
+        assert_values(&test, "Asia/Kathmandu", "1h", ["2024-05-09T17:30", "2024-05-09T19:15"], ["2024-05-09T17:15", "2024-05-09T18:30"], &[
+            ("2024-05-09T23:00+05:45", Some(10.0), 0, 10.0),
+            ("2024-05-10T00:00+05:45", Some(10.0), 1, (15.0 * 10.0 + 45.0 * 20.0) / 60.0),
+        ]).await;
+        Ok(())
+    }
+
     async fn cairo_has_a_day_that_starts_at_one(test: TestDb) -> TestResult {
         let db = record_table(&test).await;
         // At midnight before 28 April 2023 the clocks go to 01:00: UTC+2 becomes UTC+3.

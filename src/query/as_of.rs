@@ -20,7 +20,7 @@ use sea_orm::{
 };
 
 use super::late::{builds_on_select, executes_its_select};
-use super::{held, keys, nothing, own, source_table_of, table_of, unordered};
+use super::{held, held_as, keys, nothing, own, source_table_of, table_of, unordered};
 use crate::dialect::Dialect;
 use crate::recorded::column_named;
 use crate::{Event, RecordEntity, RecordError, Recorded};
@@ -143,12 +143,18 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
     /// not recorded, which it names.
     pub fn into_select<C: ConnectionTrait>(self, db: &C) -> Result<SelectTwo<R, S>, RecordError> {
         let dialect = Dialect::of(db);
-        let condition = self.condition()?;
+        let pairs = self.pairs()?;
+        let at = self.left.at;
         let mut select = self.select;
         let query = QueryTrait::query(&mut select);
         stand_in::<R>(query, self.left.rows(dialect));
-        let related = rows::<S>(dialect, self.left.at, false, None);
-        query.join_subquery(JoinType::LeftJoin, related, table_of::<S>(), condition);
+        if has_whole_key::<R, S>(&pairs) {
+            join_by_key::<R, S>(query, dialect, at, &pairs);
+        } else {
+            let related = rows::<S>(dialect, at, false, None);
+            let condition = tied::<R, S>(&pairs);
+            query.join_subquery(JoinType::LeftJoin, related, table_of::<S>(), condition);
+        }
         Ok(select)
     }
 
@@ -176,7 +182,8 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
         self.into_select(db)?.one(db).await
     }
 
-    fn condition(&self) -> Result<Expr, RecordError> {
+    /// The recorded columns that tie the two.
+    fn pairs(&self) -> Result<Vec<(R::Column, S::Column)>, RecordError> {
         let Some(relation) = &self.relation else {
             let problem = format!(
                 "it meets `{}` in a junction; ask for the past of the junction, and join that",
@@ -187,16 +194,55 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
         let pairs = names(&relation.from_col)
             .into_iter()
             .zip(names(&relation.to_col));
-        let mut condition = None::<Expr>;
-        for (from, to) in pairs {
-            let same = own::<R>(recorded::<R>(&from)?).eq(own::<S>(recorded::<S>(&to)?));
-            condition = Some(match condition {
-                Some(all) => all.and(same),
-                None => same,
-            });
-        }
-        Ok(condition.unwrap_or_else(nothing))
+        pairs
+            .map(|(from, to)| Ok((recorded::<R>(&from)?, recorded::<S>(&to)?)))
+            .collect()
     }
+}
+
+/// Whether the related row is named by its key.
+fn has_whole_key<R: RecordEntity, S: RecordEntity>(pairs: &[(R::Column, S::Column)]) -> bool {
+    keys::<S>().all(|key| {
+        let mut to = pairs.iter().map(|(_, to)| to.as_str());
+        to.any(|to| to == key.as_str())
+    })
+}
+
+fn tied<R: RecordEntity, S: RecordEntity>(pairs: &[(R::Column, S::Column)]) -> Expr {
+    let same = pairs
+        .iter()
+        .map(|(from, to)| own::<R>(*from).eq(own::<S>(*to)));
+    same.reduce(Expr::and).unwrap_or_else(nothing)
+}
+
+/// Joins what held of each related row, found by its key: a seek for each, where the state of all
+/// related rows would be a seek for every row that there ever was.
+fn join_by_key<R: RecordEntity, S: RecordEntity>(
+    query: &mut SelectStatement,
+    dialect: Dialect,
+    at: DateTime<Utc>,
+    pairs: &[(R::Column, S::Column)],
+) {
+    let held = || held_as::<S>(STATE, at);
+    let mut last = Query::select();
+    last.from_as(S::default().table_ref(), STATE)
+        .and_where(held())
+        .order_by_expr(Expr::col((STATE, S::RECORDED_AT)), Order::Desc)
+        .limit(1);
+    for (from, to) in pairs {
+        last.and_where(Expr::col((STATE, *to)).eq(own::<R>(*from)));
+    }
+    let lives = own::<S>(S::EVENT).ne(Event::Deleted.as_str());
+    if dialect.has_lateral() {
+        last.expr(Expr::cust("*"));
+        query.join_lateral(JoinType::LeftJoin, last, table_of::<S>(), lives);
+        return;
+    }
+    last.expr(Expr::col((STATE, S::RECORDED_AT)));
+    let last = Expr::SubQuery(None, Box::new(last.into()));
+    let is_last = own::<S>(S::RECORDED_AT).eq(last);
+    let on = tied::<R, S>(pairs).and(is_last).and(lives);
+    query.join(JoinType::LeftJoin, S::default().table_ref(), on);
 }
 
 builds_on_select!(AsOf<R>);

@@ -90,7 +90,7 @@ impl<R: RecordEntity> RowDiff<R> {
 }
 
 /// Whether a record says that the row is there.
-fn is_there<R: RecordEntity>(record: &R::Model) -> bool {
+pub(super) fn is_there<R: RecordEntity>(record: &R::Model) -> bool {
     record.get(R::EVENT) != Value::from(Event::Deleted.as_str())
 }
 

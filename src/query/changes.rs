@@ -277,7 +277,7 @@ impl<R: RecordEntity> WhereChanged<R> {
     }
 }
 
-fn quoted<C: IdenStatic>(dialect: Dialect, table: &str, column: C) -> String {
+pub(super) fn quoted<C: IdenStatic>(dialect: Dialect, table: &str, column: C) -> String {
     let mut sql = dialect.sql();
     sql.ident(table).push(".").ident(column.as_str());
     sql.finish()

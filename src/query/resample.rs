@@ -9,8 +9,26 @@
 //! - where they do, those of one row are seeks again; those of several rows are grouped by row.
 //!
 //! Records are only ever added after the last, so the statements of one call agree.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `resample/agg.rs` | what can be computed of a bucket, and the answer |
+//! | `resample/cuts.rs` | where time is cut, and which pieces have records |
+//! | `resample/fill.rs` | what was in force at the beginning of each bucket; empty buckets |
+//! | `resample/measure.rs` | numbers of a bucket's records |
+//! | `resample/one_row.rs` | one row: a seek for each bucket |
+//! | `resample/rows.rs` | the rows that buckets are of |
+//! | `resample/scope.rs` | a select apart from its window |
+//! | `resample/weighted.rs` | means by the time in which values held |
 
+pub mod agg;
+mod cuts;
+mod fill;
+mod measure;
 mod one_row;
+mod rows;
+mod scope;
+mod weighted;
 
 use std::collections::HashSet;
 
@@ -22,10 +40,13 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select,
 };
 
+use self::agg::{Agg, Aggregate};
+use self::cuts::{Interval, Most};
+pub use self::fill::{Bucket, WithGaps};
 use self::one_row::{OneRow, STATEMENT};
 use super::{between, own, table_of, unordered, utc};
 use crate::dialect::{Dialect, bind_time};
-use crate::time::{Buckets, Every};
+use crate::time::{Buckets, Every, Window};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
 
@@ -46,6 +67,9 @@ pub struct Resample<R: RecordEntity> {
     every: Every,
     zone: Tz,
     pick: Pick,
+    forward_fill: bool,
+    window: Option<Window>,
+    most: Most,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +113,9 @@ impl<R: RecordEntity> Resample<R> {
             every,
             zone: Tz::UTC,
             pick: Pick::Last,
+            forward_fill: false,
+            window: None,
+            most: Most::of::<R>(),
         }
     }
 
@@ -102,7 +129,93 @@ impl<R: RecordEntity> Resample<R> {
     /// Takes the first record of each bucket. Default: the last.
     pub fn first(mut self) -> Self {
         self.pick = Pick::First;
+        self.forward_fill = false;
         self
+    }
+
+    /// Takes the record in force at the beginning of each bucket: the row's last one up to there,
+    /// also from before the window. Default: the last record of each bucket.
+    ///
+    /// A row has none before its first record, and after a deletion until there is a record again;
+    /// such buckets are left out unless [`keep_gaps`](Self::keep_gaps) keeps them. The buckets are
+    /// those from the window's beginning, or else the first record, to its end, but not beyond now:
+    /// what was last recorded is in force still.
+    ///
+    /// A filter picks records: one that it leaves out neither holds nor ends what did. One on the
+    /// time of records, but for the windows of [`RecordQuery`](super::RecordQuery) on `records()`,
+    /// `records_of(…)` or a filter on keys, is refused, since it hides what held before;
+    /// [`within`](Self::within) says it instead.
+    ///
+    /// ```
+    /// # use sea_orm::entity::prelude::*;
+    /// # use sea_orm_record::prelude::*;
+    /// # async fn example<R: RecordEntity>(records: Select<R>, db: &DatabaseConnection) -> Result<(), DbErr> {
+    /// for (hour, record) in records.today().resample("1h")?.forward_fill().buckets(db).await? {
+    ///     println!("at {hour}: {record:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn forward_fill(mut self) -> Self {
+        self.forward_fill = true;
+        self
+    }
+
+    /// Looks at a window, as the windows of [`RecordQuery`](super::RecordQuery) do, beside any
+    /// filter. Default: all of time, or the window of the query.
+    ///
+    /// A value that held when it begins is known to [`forward_fill`](Self::forward_fill) and
+    /// [`time_weighted_mean`](agg::time_weighted_mean).
+    pub fn within(mut self, window: Window) -> Self {
+        self.window = Some(window);
+        self
+    }
+
+    /// How many buckets, of all rows together, may be filled that have no record of their own.
+    /// Default: 100,000. More are an error.
+    pub fn fill_at_most(mut self, buckets: usize) -> Self {
+        self.most.buckets = buckets;
+        self
+    }
+
+    /// Keeps buckets without a record, so that each row has all of them. Default: they are left out.
+    ///
+    /// They are those from the beginning of the window, or else the first record, to its end, but
+    /// not beyond now; where there is no window, to the last record. Rows are those that have any
+    /// record there, and one that was asked for by its key.
+    ///
+    /// ```
+    /// # use sea_orm::entity::prelude::*;
+    /// # use sea_orm_record::prelude::*;
+    /// # async fn example<R: RecordEntity>(records: Select<R>, db: &DatabaseConnection) -> Result<(), DbErr> {
+    /// for bucket in records.today().resample("1h")?.keep_gaps().all(db).await? {
+    ///     println!("from {}: {:?}", bucket.start, bucket.record);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep_gaps(self) -> WithGaps<R> {
+        WithGaps(self)
+    }
+
+    /// Computes numbers of each bucket from recorded columns and properties; see
+    /// [`agg`](crate::agg) for what there is. Deletions, NULL and NaN are left out.
+    ///
+    /// ```
+    /// # use sea_orm::entity::prelude::*;
+    /// # use sea_orm_record::prelude::*;
+    /// # async fn example<R: RecordEntity>(records: Select<R>, price: R::Column, db: &DatabaseConnection) -> Result<(), DbErr> {
+    /// use sea_orm_record::agg::time_weighted_mean;
+    ///
+    /// let days = records.this_month().resample("1D")?.agg([time_weighted_mean(price)]);
+    /// for day in days.all(db).await? {
+    ///     println!("{}: {:?}", day.start, day.get(time_weighted_mean(price))?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn agg(self, aggregates: impl IntoIterator<Item = Aggregate<R::Column>>) -> Agg<R> {
+        Agg::new(self, aggregates.into_iter().collect())
     }
 
     /// The records, in the order of time; those of several rows at one time in the order of keys.
@@ -110,8 +223,26 @@ impl<R: RecordEntity> Resample<R> {
     /// # Errors
     ///
     /// A [`RecordError`] within the `DbErr`: [`Window`](RecordError::Window) for records outside
-    /// the years 1 to 9999, or what the database said.
+    /// the years 1 to 9999; of [`forward_fill`](Self::forward_fill), [`Resample`](RecordError::Resample)
+    /// for more buckets than may be filled, or a filter that hides what held before; or what the
+    /// database said.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
+        if self.forward_fill {
+            let filled = fill::forward_filled(&self, db).await?;
+            return Ok(filled.into_iter().map(|(_, record)| record).collect());
+        }
+        self.windowed().picked(db).await
+    }
+
+    /// With the window among the filters.
+    fn windowed(mut self) -> Self {
+        if let Some(window) = self.window.take() {
+            self.select = between(self.select, window.since(), window.until());
+        }
+        self
+    }
+
+    async fn picked<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
         let buckets = Buckets::new(self.every, self.zone);
         let Some(span) = self.span(db, &buckets).await? else {
             return Ok(Vec::new());
@@ -124,13 +255,15 @@ impl<R: RecordEntity> Resample<R> {
                 break;
             };
             let few = span.row.is_some() && edges.len() <= FEW;
-            if !few && self.are_sparse(db, from, end, edges.len() - 1).await? {
+            let piece = self.between(from, end);
+            if !few && are_sparse(&piece, edges.len() - 1, db).await? {
                 from = self.read_and_pick(db, &buckets, from, &mut found).await?;
                 continue;
             }
+            let intervals: Vec<_> = edges.windows(2).map(|edge| (edge[0], edge[1])).collect();
             found.extend(match &span.row {
-                Some(row) => self.seek(db, &edges, row, &span).await?,
-                None => self.group(db, &edges).await?,
+                Some(row) => self.seek(db, &intervals, row, &span).await?,
+                None => self.group(db, &intervals).await?,
             });
             from = end;
         }
@@ -146,6 +279,9 @@ impl<R: RecordEntity> Resample<R> {
         self,
         db: &C,
     ) -> Result<Vec<(DateTime<Utc>, R::Model)>, DbErr> {
+        if self.forward_fill {
+            return fill::forward_filled(&self, db).await;
+        }
         let buckets = Buckets::new(self.every, self.zone);
         let records = self.all(db).await?;
         let with_start = records.into_iter().map(|record| {
@@ -153,6 +289,15 @@ impl<R: RecordEntity> Resample<R> {
             Ok((start, record))
         });
         with_start.collect()
+    }
+
+    /// Refuses to fill more buckets than may be.
+    fn bounded(&self, buckets: usize, rows: usize) -> Result<(), RecordError> {
+        let filled = buckets.saturating_mul(rows);
+        if filled <= self.most.buckets {
+            return Ok(());
+        }
+        Err(self.most.exceeded(&format!("{filled} buckets or more")))
     }
 
     async fn span<C: ConnectionTrait>(
@@ -165,7 +310,7 @@ impl<R: RecordEntity> Resample<R> {
         };
         let ends = match window_of_few(&row, buckets) {
             Some(ends) => Some(ends),
-            None => self.ends(db).await?,
+            None => self.ends(self.select.clone(), db).await?,
         };
         Ok(ends.map(|(first, last)| Span {
             first,
@@ -178,10 +323,11 @@ impl<R: RecordEntity> Resample<R> {
     /// The first and the last time of all: two seeks where the records are of one row.
     async fn ends<C: ConnectionTrait>(
         &self,
+        select: Select<R>,
         db: &C,
     ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, DbErr> {
         let end = |pick: Pick| {
-            let mut end = self.select.clone().into_query();
+            let mut end = select.clone().into_query();
             let end = end.clear_selects().expr(pick.of(own::<R>(R::RECORDED_AT)));
             Expr::SubQuery(None, Box::new(end.take().into()))
         };
@@ -250,28 +396,6 @@ impl<R: RecordEntity> Resample<R> {
         between(self.select.clone(), Some(from), Some(until))
     }
 
-    /// Whether at most two records a bucket are there, so that reading all of them is cheapest.
-    async fn are_sparse<C: ConnectionTrait>(
-        &self,
-        db: &C,
-        from: DateTime<Utc>,
-        until: DateTime<Utc>,
-        buckets: usize,
-    ) -> Result<bool, DbErr> {
-        let most = 2 * buckets as u64;
-        let mut some = self.between(from, until).into_query();
-        some.clear_selects()
-            .expr_as(Expr::val(1), "one")
-            .limit(most + 1);
-        let count = Query::select()
-            .expr_as(Expr::cust("COUNT(*)"), "records")
-            .from_subquery(some, "some")
-            .take();
-        let row = db.query_one(&count).await.map_err(failed::<R>)?;
-        let records: i64 = row.map_or(Ok(0), |row| row.try_get("", "records"))?;
-        Ok(u64::try_from(records).is_ok_and(|records| records <= most))
-    }
-
     /// Reads records from `from` on, picks those of whole buckets, and answers where to go on.
     async fn read_and_pick<C: ConnectionTrait>(
         &self,
@@ -312,7 +436,7 @@ impl<R: RecordEntity> Resample<R> {
         found: &mut Vec<R::Model>,
     ) -> Result<DateTime<Utc>, DbErr> {
         let next = buckets.next(from)?;
-        found.extend(self.group(db, &[from, next]).await?);
+        found.extend(self.group(db, &[(from, next)]).await?);
         Ok(next)
     }
 
@@ -324,14 +448,16 @@ impl<R: RecordEntity> Resample<R> {
     async fn seek<C: ConnectionTrait>(
         &self,
         db: &C,
-        edges: &[DateTime<Utc>],
+        buckets: &[Interval],
         row: &OneRow<R>,
         span: &Span<R>,
     ) -> Result<Vec<R::Model>, DbErr> {
         let after_last = span.last.checked_add_signed(TimeDelta::microseconds(1));
-        let within =
-            |edge: &DateTime<Utc>| (*edge).clamp(span.first, after_last.unwrap_or(span.last));
-        let clipped: Vec<_> = edges.iter().map(within).collect();
+        let within = |edge: DateTime<Utc>| edge.clamp(span.first, after_last.unwrap_or(span.last));
+        let clipped = buckets
+            .iter()
+            .map(|(from, until)| (within(*from), within(*until)));
+        let clipped: Vec<_> = clipped.collect();
         let mut found = row.seek(db, &clipped, self.pick).await?;
         if span.whole {
             found.sort_by_cached_key(|record| recorded_at::<R>(record).ok());
@@ -342,18 +468,18 @@ impl<R: RecordEntity> Resample<R> {
         if times_of::<R>(&passed)?.len() == times.len() {
             return Ok(passed);
         }
-        let times = self.pick_times(db, edges).await?;
+        let times = self.pick_times(db, buckets).await?;
         self.read_at(db, &times).await
     }
 
     async fn pick_times<C: ConnectionTrait>(
         &self,
         db: &C,
-        edges: &[DateTime<Utc>],
+        buckets: &[Interval],
     ) -> Result<HashSet<DateTime<Utc>>, DbErr> {
         let mut times = HashSet::new();
-        for edges in pieces(edges, self.union(db)) {
-            let picks = self.of_each(edges, &[]);
+        for buckets in buckets.chunks(self.union(db)) {
+            let picks = self.of_each(buckets, &[]);
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
                 times.extend(time_in(&row, PICKED)?);
             }
@@ -379,18 +505,18 @@ impl<R: RecordEntity> Resample<R> {
     async fn group<C: ConnectionTrait>(
         &self,
         db: &C,
-        edges: &[DateTime<Utc>],
+        buckets: &[Interval],
     ) -> Result<Vec<R::Model>, DbErr> {
         let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
         let mut found = Vec::new();
-        for edges in pieces(edges, self.union(db)) {
-            let (Some(from), Some(until)) = (edges.first(), edges.last()) else {
+        for buckets in buckets.chunks(self.union(db)) {
+            let (Some((from, _)), Some((_, until))) = (buckets.first(), buckets.last()) else {
                 continue;
             };
             // A derived table, which is made once.
             let groups = Query::select()
                 .expr(Expr::cust("*"))
-                .from_subquery(self.of_each(edges, &keys), "picks")
+                .from_subquery(self.of_each(buckets, &keys), "picks")
                 .take();
             let place = keys.iter().copied().map(own::<R>);
             let place = Expr::tuple(place.chain([own::<R>(R::RECORDED_AT)]));
@@ -413,9 +539,9 @@ impl<R: RecordEntity> Resample<R> {
     ///
     /// A query for each: its edges are constants, by which every database seeks in an index,
     /// whatever the user's filters are.
-    fn of_each(&self, edges: &[DateTime<Utc>], keys: &[R::Column]) -> SelectStatement {
-        let picks = edges.windows(2).map(|edge| {
-            let mut pick = self.between(edge[0], edge[1]).into_query();
+    fn of_each(&self, buckets: &[Interval], keys: &[R::Column]) -> SelectStatement {
+        let picks = buckets.iter().map(|(from, until)| {
+            let mut pick = self.between(*from, *until).into_query();
             pick.clear_selects();
             for key in keys {
                 pick.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
@@ -426,6 +552,26 @@ impl<R: RecordEntity> Resample<R> {
         let union = picks.reduce(|mut first, next| first.union(UnionType::All, next).take());
         union.unwrap_or_default()
     }
+}
+
+/// Whether at most two records a bucket are there, so that reading all of them is cheapest.
+async fn are_sparse<R: RecordEntity, C: ConnectionTrait>(
+    records: &Select<R>,
+    buckets: usize,
+    db: &C,
+) -> Result<bool, DbErr> {
+    let most = 2 * buckets as u64;
+    let mut some = records.clone().into_query();
+    some.clear_selects()
+        .expr_as(Expr::val(1), "one")
+        .limit(most + 1);
+    let count = Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "records")
+        .from_subquery(some, "some")
+        .take();
+    let row = db.query_one(&count).await.map_err(failed::<R>)?;
+    let records: i64 = row.map_or(Ok(0), |row| row.try_get("", "records"))?;
+    Ok(u64::try_from(records).is_ok_and(|records| records <= most))
 }
 
 /// The ends of a row's window, where few buckets fill it: nobody needs to ask what is in them.
@@ -441,13 +587,6 @@ fn window_of_few<R: RecordEntity>(
 
 fn times_of<R: RecordEntity>(records: &[R::Model]) -> Result<HashSet<DateTime<Utc>>, DbErr> {
     records.iter().map(recorded_at::<R>).collect()
-}
-
-/// The edges of so and so many buckets at a time.
-fn pieces(edges: &[DateTime<Utc>], most: usize) -> impl Iterator<Item = &[DateTime<Utc>]> {
-    let buckets = edges.len().saturating_sub(1);
-    let from = (0..buckets).step_by(most);
-    from.map(move |from| &edges[from..=buckets.min(from + most)])
 }
 
 /// A time that a query found, whether or not its column has a zone.

@@ -3,15 +3,14 @@
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{
-    Alias, ArrayType, Expr, ExprTrait, Func, Query, SelectStatement, UnionType,
-};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Iterable, JoinType,
     QueryFilter, QueryTrait, Select, Value,
 };
 
-use super::{Pick, failed, pieces};
+use super::cuts::{Interval, of_arrays};
+use super::{Pick, failed};
 use crate::RecordEntity;
 use crate::dialect::{BucketSeek, Dialect, bind_time};
 use crate::query::{between, own, utc};
@@ -74,19 +73,19 @@ impl<R: RecordEntity> OneRow<R> {
         between(select, self.since, self.until)
     }
 
-    /// The record to pick of each bucket between these edges; the window does not matter any more.
+    /// The record to pick of each of these buckets; the window does not matter any more.
     pub(super) async fn seek<C: ConnectionTrait>(
         &self,
         db: &C,
-        edges: &[DateTime<Utc>],
+        buckets: &[Interval],
         pick: Pick,
     ) -> Result<Vec<R::Model>, DbErr> {
         let mut found = Vec::new();
-        for edges in pieces(edges, STATEMENT) {
+        for buckets in buckets.chunks(STATEMENT) {
             let picks = match Dialect::of(db).bucket_seek() {
-                BucketSeek::Lateral => self.by_lateral(edges, pick),
-                BucketSeek::Correlated => self.by_correlation(edges, pick),
-                BucketSeek::Union => self.by_union(edges, pick),
+                BucketSeek::Lateral => self.by_lateral(buckets, pick),
+                BucketSeek::Correlated => self.by_correlation(buckets, pick),
+                BucketSeek::Union => self.by_union(buckets, pick),
             };
             for row in db.query_all(&picks).await.map_err(failed::<R>)? {
                 found.push(R::Model::from_query_result(&row, "")?);
@@ -121,38 +120,38 @@ impl<R: RecordEntity> OneRow<R> {
         })
     }
 
-    fn by_lateral(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+    fn by_lateral(&self, buckets: &[Interval], pick: Pick) -> SelectStatement {
         let mut one = within_bucket(self.records(), R::RECORDED_AT);
         one.expr(Expr::cust("*"))
             .order_by(("x", R::RECORDED_AT), pick.order())
             .limit(1);
         let name = Alias::new(R::default().table_name());
         Self::columns()
-            .from_subquery(buckets_of_arrays(edges), "v")
+            .from_subquery(of_arrays(buckets), "v")
             .join_lateral(JoinType::InnerJoin, one, name, Expr::cust("TRUE"))
             .take()
     }
 
     /// CROSS JOIN tells SQLite which comes first.
-    fn by_correlation(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+    fn by_correlation(&self, buckets: &[Interval], pick: Pick) -> SelectStatement {
         let mut one = within_bucket(self.records(), R::RECORDED_AT);
         one.expr(pick.of(Expr::col(("x", R::RECORDED_AT))));
         let one = Expr::SubQuery(None, Box::new(one.into()));
         Self::columns()
-            .from_values(buckets(edges), "v")
+            .from_values(bound(buckets), "v")
             .cross_join(R::default().table_ref())
             .cond_where(self.is_this_row().add(own::<R>(R::RECORDED_AT).eq(one)))
             .take()
     }
 
     /// A query for each bucket, whose edges are constants.
-    fn by_union(&self, edges: &[DateTime<Utc>], pick: Pick) -> SelectStatement {
+    fn by_union(&self, buckets: &[Interval], pick: Pick) -> SelectStatement {
         let at = || Expr::col(("x", R::RECORDED_AT));
-        let times = edges.windows(2).map(|edge| {
+        let times = buckets.iter().map(|(from, until)| {
             let mut one = self.records();
             one.expr_as(pick.of(at()), PICKED)
-                .and_where(at().gte(bind_time(edge[0])))
-                .and_where(at().lt(bind_time(edge[1])));
+                .and_where(at().gte(bind_time(*from)))
+                .and_where(at().lt(bind_time(*until)));
             one
         });
         let times = times.reduce(|mut first, next| first.union(UnionType::All, next).take());
@@ -178,25 +177,7 @@ fn within_bucket<C: ColumnTrait>(mut records: SelectStatement, recorded_at: C) -
         .take()
 }
 
-/// Two arrays, so that the text is the same for any number of buckets and is planned once.
-fn buckets_of_arrays(edges: &[DateTime<Utc>]) -> SelectStatement {
-    let array = |edges: &[DateTime<Utc>]| {
-        let edges = edges.iter().copied().map(bind_time).collect();
-        Value::Array(ArrayType::ChronoDateTimeWithTimeZone, Some(Box::new(edges)))
-    };
-    let unnest = |edges| Func::cust("unnest").arg(Expr::val(array(edges)));
-    let (starts, ends) = match edges {
-        [starts @ .., _] => (starts, &edges[1..]),
-        [] => (edges, edges),
-    };
-    Query::select()
-        .expr_as(unnest(starts), "column1")
-        .expr_as(unnest(ends), "column2")
-        .take()
-}
-
-fn buckets(edges: &[DateTime<Utc>]) -> impl Iterator<Item = (Value, Value)> {
-    edges
-        .windows(2)
-        .map(|edge| (bind_time(edge[0]), bind_time(edge[1])))
+fn bound(buckets: &[Interval]) -> impl Iterator<Item = (Value, Value)> {
+    let both = |(from, until): &Interval| (bind_time(*from), bind_time(*until));
+    buckets.iter().map(both)
 }
