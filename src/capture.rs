@@ -150,7 +150,7 @@ impl Capture<'_> {
         run: &Run,
     ) -> Result<(), DbErr> {
         let writer = self.writer(plan.shape());
-        if self.copies_all(plan.shape()) {
+        if plan.shape().is_copied(self.dialect) {
             return writer.run_made_here(Event::Created, run).await;
         }
         for run in notes.chunks(CHUNK).filter_map(run_of) {
@@ -170,12 +170,6 @@ impl Capture<'_> {
             writer.made_here(Event::Created, &rows).await?;
         }
         Ok(())
-    }
-
-    /// Whether records can be made from the source table in SQL alone.
-    fn copies_all(&self, shape: &Shape) -> bool {
-        let mut columns = shape.columns.iter();
-        shape.properties.is_empty() && columns.all(|column| self.dialect.copies(&column.ty))
     }
 
     async fn touched_chunk(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
@@ -205,7 +199,7 @@ impl Capture<'_> {
             return Ok(notes);
         }
         let shape = plan.shape();
-        if self.copies_all(shape) {
+        if shape.is_copied(self.dialect) {
             if self.immediate && self.dialect.locks_rows() {
                 // Someone else may be recording the same row: what it is and what its latest record
                 // says must be read under a lock.

@@ -80,6 +80,7 @@
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
 //! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `backfill.rs` | the first records of rows that were there before |
 //! | `verify.rs` | whether every latest record says what its row is |
 //! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!
@@ -95,6 +96,7 @@
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 mod around;
+mod backfill;
 pub mod book;
 mod bulk;
 mod capture;
@@ -123,6 +125,7 @@ mod verify;
 mod write;
 
 pub use around::{Capture, capture};
+pub use backfill::{Backfill, BackfillProgress, Backfilled, backfill};
 pub use bulk::{
     DeleteMany, KeyOf, UpdateMany, UpsertMany, delete_many, insert_many, update_many, upsert_many,
 };

@@ -9,6 +9,7 @@
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
+//! | `backfill` | first records of rows that were there before |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
@@ -19,6 +20,7 @@
 mod harness;
 
 mod around;
+mod backfill;
 mod blog;
 mod bulk;
 mod concurrency;

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod backfill;
 mod bulk;
 mod fan_out;
 pub mod memory;
@@ -16,15 +17,17 @@ pub enum Case {
     Bulk,
     FanOut,
     Resample,
+    Backfill,
     Memory,
 }
 
 impl Case {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Updates,
         Self::Bulk,
         Self::FanOut,
         Self::Resample,
+        Self::Backfill,
         Self::Memory,
     ];
 
@@ -34,6 +37,7 @@ impl Case {
             Self::Bulk => "bulk",
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
+            Self::Backfill => "backfill",
             Self::Memory => "memory",
         }
     }
@@ -44,6 +48,7 @@ impl Case {
             Self::Bulk => bulk::run(bench).await,
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,
+            Self::Backfill => backfill::run(bench).await,
             Self::Memory => memory::run(bench).await,
         }
     }
