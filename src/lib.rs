@@ -63,6 +63,7 @@
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
 //! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
+//! | [`book::retention`] | how long records are kept, and how to take away what nobody needs |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
 //! # The map
@@ -82,6 +83,7 @@
 //! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
 //! | `backfill.rs` | the first records of rows that were there before |
 //! | `verify.rs` | whether every latest record says what its row is |
+//! | `retention.rs`, `prune.rs`, `prune/` | how long records are kept; which go, and how |
 //! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
@@ -112,11 +114,13 @@ mod keys;
 mod listen;
 mod operation;
 mod plan;
+mod prune;
 mod query;
 mod reads;
 mod recorded;
 mod recorder;
 mod registry;
+mod retention;
 mod target;
 mod time;
 mod typed;
@@ -133,6 +137,7 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
+pub use prune::{Forecast, Prune, PruneProgress, Pruned, dedupe, prune_before, prune_to};
 pub use query::{
     AsOf, AsOfTwo, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
     RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged,
@@ -141,6 +146,7 @@ pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
 pub use registry::{Registration, check, register};
+pub use retention::{FOREVER, Retention};
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};

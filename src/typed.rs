@@ -344,7 +344,7 @@ pub(crate) fn beyond<E: EntityTrait>(after: &Key) -> Condition {
 ///
 /// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
 /// one column after the other.
-fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
+pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
     let stepwise = (0..columns.len()).fold(Condition::any(), |any, last| {
         let equal = (0..last).fold(Condition::all(), |all, index| {
             all.add(columns[index].eq(after[index].clone()))
@@ -436,7 +436,7 @@ async fn read_keys<E: EntityTrait>(
 }
 
 /// The columns of the primary key, in its order, each with the column that repeats it.
-fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
+pub(crate) fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
     let pairs = E::Record::key();
     let repeated = |key: E::Column| {
         let mut pairs = pairs.iter();

@@ -4,10 +4,13 @@
 //! is inserted, with a time after that of `l`. Columns that the source table holds in the same form
 //! are taken from there in SQL (`s`), so that a fan-out carries keys and properties alone.
 //!
+//! `write/compare.rs` reads what would be written, `write/remove.rs` takes records away.
+//!
 //! The latest record is read in this statement, which is never the one that locked the row:
 //! PostgreSQL re-reads a row that it waited for, but keeps what was joined to it.
 
 mod compare;
+mod remove;
 mod text;
 
 use std::sync::Arc;
@@ -356,9 +359,12 @@ impl StatementBuilder for Prepared<'_> {
             .take()
             .audit()?;
         if self.text.starts_with("INSERT") {
-            audit
-                .requests
-                .extend(Query::insert().into_table(record).take().audit()?.requests);
+            let insert = Query::insert().into_table(record.clone()).take();
+            audit.requests.extend(insert.audit()?.requests);
+        }
+        if self.text.starts_with("DELETE") {
+            let delete = Query::delete().from_table(record).take();
+            audit.requests.extend(delete.audit()?.requests);
         }
         Ok(audit)
     }

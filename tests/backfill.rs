@@ -18,7 +18,7 @@ use crate::blog::{self, article, note};
 use crate::harness::each_database;
 
 /// Keys of two columns.
-mod pallet {
+pub mod pallet {
     use sea_orm::entity::prelude::*;
     use sea_orm_record::{Recorded, record_hooks, recorded};
 

@@ -15,6 +15,7 @@
 //! | `reading`, `windows`, `resample` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
+//! | `retention` | pruning, by tiers and before a moment; repetitions |
 //! | `migration` | record tables |
 
 mod harness;
@@ -39,6 +40,7 @@ mod rbac;
 mod reading;
 mod resample;
 mod restore;
+mod retention;
 mod transactions;
 mod unusable;
 mod values;
