@@ -1,6 +1,5 @@
 //! What is measured.
 
-mod backfill;
 mod bulk;
 mod fan_out;
 pub mod memory;
@@ -17,17 +16,15 @@ pub enum Case {
     Bulk,
     FanOut,
     Resample,
-    Backfill,
     Memory,
 }
 
 impl Case {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::Updates,
         Self::Bulk,
         Self::FanOut,
         Self::Resample,
-        Self::Backfill,
         Self::Memory,
     ];
 
@@ -37,7 +34,6 @@ impl Case {
             Self::Bulk => "bulk",
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
-            Self::Backfill => "backfill",
             Self::Memory => "memory",
         }
     }
@@ -48,7 +44,6 @@ impl Case {
             Self::Bulk => bulk::run(bench).await,
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,
-            Self::Backfill => backfill::run(bench).await,
             Self::Memory => memory::run(bench).await,
         }
     }
