@@ -12,6 +12,9 @@ pub mod reading {}
 #[doc = include_str!("../docs/time.md")]
 pub mod time {}
 
+#[doc = include_str!("../docs/retention.md")]
+pub mod retention {}
+
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}
 

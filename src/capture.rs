@@ -154,7 +154,7 @@ impl Capture<'_> {
 
     async fn first_records(&self, plan: &dyn Plan, run: &Run) -> Result<(), DbErr> {
         let (shape, writer) = (plan.shape(), self.writer(plan.shape()));
-        if self.copies_all(shape) {
+        if shape.is_copied(self.dialect) {
             return writer.run_made_here(Event::Created, run).await;
         }
         for run in run.pieces(CHUNK) {
@@ -174,12 +174,6 @@ impl Capture<'_> {
             writer.made_here(Event::Created, &rows).await?;
         }
         Ok(())
-    }
-
-    /// Whether records can be made from the source table in SQL alone.
-    fn copies_all(&self, shape: &Shape) -> bool {
-        let mut columns = shape.columns.iter();
-        shape.properties.is_empty() && columns.all(|column| self.dialect.copies(&column.ty))
     }
 
     async fn touched_chunk(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
@@ -209,7 +203,7 @@ impl Capture<'_> {
             return Ok(notes);
         }
         let shape = plan.shape();
-        if self.copies_all(shape) {
+        if shape.is_copied(self.dialect) {
             if self.immediate && self.dialect.locks_rows() {
                 // Someone else may be recording the same row: what it is and what its latest record
                 // says must be read under a lock.

@@ -324,6 +324,92 @@ impl Dialect {
         sql.push(")) v");
     }
 
+    /// A bound time as a column of a derived table, which no column beside it gives its type.
+    pub(crate) fn time_cell(self, sql: &mut Sql) {
+        match self.0 {
+            DbBackend::MySql => sql.push("CAST(").placeholder().push(" AS DATETIME(6))"),
+            _ => sql.placeholder(),
+        };
+    }
+
+    /// A DELETE from a table of the rows that a derived table lists: of the same values, in the same
+    /// order, as `columns` has them.
+    pub(crate) fn delete_listed(
+        self,
+        sql: &mut Sql,
+        table: impl Fn(&mut Sql),
+        columns: &[&str],
+        rows: impl Fn(&mut Sql),
+    ) {
+        let joined = |sql: &mut Sql| {
+            sql.list(columns.iter().enumerate(), " AND ", |sql, (at, column)| {
+                sql.column("r", column)
+                    .push(&format!(" = v.column{}", at + 1));
+            });
+        };
+        match self.0 {
+            DbBackend::Postgres => {
+                sql.push("DELETE FROM ");
+                table(sql);
+                sql.push(" r USING ");
+                rows(sql);
+                sql.push(" WHERE ");
+                joined(sql);
+            }
+            DbBackend::MySql => {
+                // In this order, so that the list is gone through and the table sought.
+                sql.push("DELETE r FROM ");
+                rows(sql);
+                sql.push(" STRAIGHT_JOIN ");
+                table(sql);
+                sql.push(" r ON ");
+                joined(sql);
+            }
+            _ => {
+                sql.push("DELETE FROM ");
+                table(sql);
+                sql.push(" WHERE (")
+                    .list(columns, ", ", |sql, column| {
+                        sql.ident(column);
+                    })
+                    .push(") IN (SELECT * FROM ");
+                rows(sql);
+                sql.push(")");
+            }
+        }
+    }
+
+    /// A question for the `bytes` of a table with its indexes, and what it binds.
+    pub(crate) fn size_of(self, schema: Option<&str>, table: &str) -> (&'static str, Vec<Value>) {
+        match self.0 {
+            DbBackend::Postgres => {
+                let mut name = self.sql();
+                if let Some(schema) = schema {
+                    name.ident(schema).push(".");
+                }
+                name.ident(table);
+                (
+                    // The tree of a table without partitions has no rows.
+                    "SELECT CAST(COALESCE((SELECT SUM(pg_total_relation_size(relid)) \
+                     FROM pg_partition_tree(to_regclass($1))), \
+                     pg_total_relation_size(to_regclass($1))) AS bigint) AS bytes",
+                    vec![name.finish().into()],
+                )
+            }
+            DbBackend::MySql => (
+                "SELECT CAST(data_length + index_length AS SIGNED) AS bytes \
+                 FROM information_schema.tables \
+                 WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?",
+                vec![schema.map(str::to_owned).into(), table.into()],
+            ),
+            _ => (
+                "SELECT SUM(pgsize) AS bytes FROM dbstat \
+                 WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name = ?)",
+                vec![table.into()],
+            ),
+        }
+    }
+
     /// How the last record of each of many buckets is found by a seek in an index.
     pub(crate) fn bucket_seek(self) -> BucketSeek {
         match self.0 {

@@ -170,6 +170,13 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// A retention whose tiers do not follow each other.
+    #[error("the retention cannot be used: {problem}")]
+    Retention {
+        /// Which tier is wrong, and what to write instead.
+        problem: String,
+    },
+
     /// A window that lies outside the years 1 to 9999.
     #[error("the window {window} cannot be used: {problem}")]
     Window {

@@ -63,6 +63,7 @@
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
 //! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
+//! | [`book::retention`] | how long records are kept, and how to take away what nobody needs |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
 //! # The map
@@ -80,7 +81,9 @@
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
 //! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `backfill.rs` | the first records of rows that were there before |
 //! | `verify.rs` | whether every latest record says what its row is |
+//! | `retention.rs`, `prune.rs`, `prune/` | how long records are kept; which go, and how |
 //! | `dialect.rs`, `dialect/` | the only files that branch on the database |
 //!
 //! From a question to rows: `query.rs` and `query/`, `number.rs`, `time.rs` and `time/`.
@@ -95,6 +98,7 @@
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 mod around;
+mod backfill;
 pub mod book;
 mod bulk;
 mod capture;
@@ -111,11 +115,13 @@ mod listen;
 mod number;
 mod operation;
 mod plan;
+mod prune;
 mod query;
 mod reads;
 mod recorded;
 mod recorder;
 mod registry;
+mod retention;
 mod target;
 mod time;
 mod typed;
@@ -124,6 +130,7 @@ mod verify;
 mod write;
 
 pub use around::{Capture, capture};
+pub use backfill::{Backfill, BackfillProgress, Backfilled, backfill};
 pub use bulk::{
     DeleteMany, KeyOf, UpdateMany, UpsertMany, delete_many, insert_many, update_many, upsert_many,
 };
@@ -132,6 +139,7 @@ pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
 pub use number::Number;
+pub use prune::{Forecast, Prune, PruneProgress, Pruned, dedupe, prune_before, prune_to};
 pub use query::{
     AsOf, AsOfTwo, Bucket, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
     RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged, WithGaps,
@@ -141,6 +149,7 @@ pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
 pub use registry::{Registration, check, register};
+pub use retention::{FOREVER, Retention};
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};

@@ -11,7 +11,7 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::error::{RecordError, is_of_database, lost_a_race};
+use crate::error::{RecordError, is_of_database, is_retryable, lost_a_race};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
@@ -71,6 +71,30 @@ where
 {
     apart_as(db, TransactionOptions::default(), operation).await
 }
+
+/// Runs one of many operations apart. On a pool, where it is a transaction of its own, it is tried
+/// again when another writer came first: what takes hours must not end with one deadlock.
+pub(crate) async fn apart_patiently<C, O>(
+    db: &C,
+    mut operation: impl FnMut() -> O,
+) -> Result<O::Output, DbErr>
+where
+    C: ConnectionTrait,
+    O: Operation,
+{
+    let patient = Target::of(db).is_pool();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match apart(db, operation()).await {
+            Err(error) if patient && tries < PATIENCE && is_retryable(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+/// How often a chunk is tried.
+const PATIENCE: usize = 10;
 
 /// As [`apart`]; the options are for a transaction that is opened.
 async fn apart_as<C, O>(

@@ -197,6 +197,12 @@ impl Shape {
         Ok(())
     }
 
+    /// Whether records can be made from the source table in SQL alone.
+    pub(crate) fn is_copied(&self, dialect: Dialect) -> bool {
+        let mut columns = self.columns.iter();
+        self.properties.is_empty() && columns.all(|column| dialect.copies(&column.ty))
+    }
+
     /// Whether the record table took the last record that was written to it.
     pub(crate) fn is_proven(&self, dialect: Dialect) -> bool {
         self.proven[dialect.index()].load(Ordering::Relaxed)

@@ -268,7 +268,8 @@ pub enum Event {
     /// The row was deleted; the values are those of the record before.
     #[sea_orm(string_value = "deleted")]
     Deleted,
-    /// The row was there before recording began.
+    /// The row was there before it was recorded, or before what [`backfill`](crate::backfill)
+    /// found missing was.
     #[sea_orm(string_value = "backfilled")]
     Backfilled,
 }

@@ -48,6 +48,16 @@ pub(crate) struct Page<'p> {
     pub(crate) lock: bool,
 }
 
+impl Page<'_> {
+    fn select<E: EntityTrait>(self) -> Select<E> {
+        let select = E::find().filter(self.condition).limit(self.limit);
+        match self.after {
+            Some(after) => select.filter(beyond::<E>(after)),
+            None => select,
+        }
+    }
+}
+
 /// Which records to look among for those of rows that are gone.
 #[derive(Clone, Copy)]
 pub(crate) enum Among<'k> {
@@ -73,6 +83,13 @@ pub(crate) trait Plan: Send + Sync {
         &'a self,
         conn: Connection<'a>,
         condition: Condition,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+
+    /// A page of keys, in their order.
+    fn page_of_keys<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
 
     /// The keys of rows that are gone though their latest record does not say so, in their order.
@@ -204,16 +221,27 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         page: Page<'a>,
     ) -> BoxFuture<'a, Result<Models, DbErr>> {
         Box::pin(async move {
-            let mut select = E::find().filter(page.condition).limit(page.limit);
-            if let Some(after) = page.after {
-                select = select.filter(beyond::<E>(after));
-            }
-            let models = match page.lock {
-                true => lock_models(conn, select).await,
-                false => by_key(select).all(&conn).await,
+            let lock = page.lock;
+            let models = match lock {
+                true => lock_models(conn, page.select::<E>()).await,
+                false => by_key(page.select::<E>()).all(&conn).await,
             };
             let models = models.map_err(|error| self.loading(error))?;
             Ok(Arc::new(models) as Models)
+        })
+    }
+
+    fn page_of_keys<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
+        Box::pin(async move {
+            let keys = match page.lock {
+                true => lock_keys(conn, page.select::<E>()).await,
+                false => find_keys(conn, by_key(page.select::<E>())).await,
+            };
+            keys.map_err(|error| self.loading(error))
         })
     }
 
@@ -305,13 +333,29 @@ pub(crate) fn beyond<E: EntityTrait>(after: &Key) -> Condition {
 }
 
 /// Rows whose `columns` come after `after`, in lexicographic order.
-fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
-    (0..columns.len()).fold(Condition::any(), |any, last| {
+///
+/// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
+/// one column after the other.
+pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
+    let stepwise = (0..columns.len()).fold(Condition::any(), |any, last| {
         let equal = (0..last).fold(Condition::all(), |all, index| {
             all.add(columns[index].eq(after[index].clone()))
         });
         any.add(equal.add(columns[last].gt(after[last].clone())))
-    })
+    });
+    if columns.len() < 2 {
+        return stepwise;
+    }
+    let values = columns.iter().zip(after);
+    let values = values.map(|(column, value)| column.save_as(Expr::val(value.clone())));
+    let whole = Expr::tuple(
+        columns
+            .iter()
+            .map(|column| Expr::col(column.as_column_ref())),
+    );
+    Condition::all()
+        .add(whole.gt(Expr::tuple(values)))
+        .add(stepwise)
 }
 
 /// The columns of the primary key.
@@ -356,14 +400,19 @@ pub(crate) async fn lock_keys<E: EntityTrait>(
     conn: Connection<'_>,
     select: Select<E>,
 ) -> Result<Vec<Key>, DbErr> {
+    let lock = Dialect::of(&conn).row_lock();
+    find_keys(conn, by_key(select).lock(lock)).await
+}
+
+/// The keys of what a select finds.
+async fn find_keys<E: EntityTrait>(
+    conn: Connection<'_>,
+    select: Select<E>,
+) -> Result<Vec<Key>, DbErr> {
     let keys = key_columns::<E>();
-    let select = keys
-        .iter()
-        .fold(by_key(select).select_only(), |select, key| {
-            select.column(*key)
-        });
-    let select = select.lock(Dialect::of(&conn).row_lock()).into_query();
-    read_keys::<E>(conn, &select, &keys).await
+    let columns = keys.iter();
+    let select = columns.fold(select.select_only(), |select, key| select.column(*key));
+    read_keys::<E>(conn, &select.into_query(), &keys).await
 }
 
 /// Keys of `E`, as a statement finds them in `columns`.
@@ -379,7 +428,7 @@ async fn read_keys<E: EntityTrait>(
 }
 
 /// The columns of the primary key, in its order, each with the column that repeats it.
-fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
+pub(crate) fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
     let pairs = E::Record::key();
     let repeated = |key: E::Column| {
         let mut pairs = pairs.iter();

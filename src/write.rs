@@ -4,10 +4,13 @@
 //! is inserted, with a time after that of `l`. Columns that the source table holds in the same form
 //! are taken from there in SQL (`s`), so that a fan-out carries keys and properties alone.
 //!
+//! `write/compare.rs` reads what would be written, `write/remove.rs` takes records away.
+//!
 //! The latest record is read in this statement, which is never the one that locked the row:
 //! PostgreSQL re-reads a row that it waited for, but keeps what was joined to it.
 
 mod compare;
+mod remove;
 mod text;
 
 use std::sync::Arc;
@@ -76,6 +79,13 @@ enum Where {
     MadeHere,
 }
 
+impl Where {
+    /// Whether what is written has no record before it.
+    fn is_first(self) -> bool {
+        matches!(self, Self::Unrecorded | Self::MadeHere)
+    }
+}
+
 impl<'w> Writer<'w> {
     pub(crate) fn new(
         conn: Connection<'w>,
@@ -102,11 +112,10 @@ impl<'w> Writer<'w> {
             .map(drop)
     }
 
-    /// Records rows of the source table, which the caller has locked, if they changed.
-    pub(crate) async fn source(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
-        self.insert(From::Source, Where::Changed, event, rows)
-            .await
-            .map(drop)
+    /// Records rows of the source table, which the caller has locked, if they changed; answers for
+    /// how many.
+    pub(crate) async fn source(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+        self.insert(From::Source, Where::Changed, event, rows).await
     }
 
     /// Records rows of the source table that nobody else can see and that have no records.
@@ -128,6 +137,22 @@ impl<'w> Writer<'w> {
     pub(crate) async fn gone(&self, keys: &[Row]) -> Result<u64, DbErr> {
         self.insert(From::Latest, Where::Gone, Event::Deleted, keys)
             .await
+    }
+
+    /// Gives rows of the source table that have no record one; the caller has locked them. Answers
+    /// for how many.
+    pub(crate) async fn first_of_source(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+        self.insert(From::Source, Where::Unrecorded, event, rows)
+            .await
+    }
+
+    /// The same for all rows from a key to another, which the source table holds as they are to be
+    /// recorded; of a key of one column.
+    pub(crate) async fn first_within(&self, event: Event, ends: [Value; 2]) -> Result<u64, DbErr> {
+        let mut values = self.bindings(event, Where::Unrecorded);
+        values.extend(ends);
+        let text = self.insert_text(From::Run, Where::Unrecorded, Brought::Listed(1));
+        self.write(text, values).await
     }
 
     /// Gives rows that have no record one, of the values at hand.
@@ -176,7 +201,7 @@ impl<'w> Writer<'w> {
         let mut written = 0;
         let width = self.shape.key.len() + self.brought(from).count();
         for rows in rows.chunks(self.rows_of_one_statement(width)) {
-            if self.stamp.fixed && which != Where::MadeHere {
+            if self.stamp.fixed && !which.is_first() {
                 self.refuse_stale_clock(from, which, rows).await?;
             }
             let mut values = self.bindings(event, which);
@@ -240,7 +265,7 @@ impl<'w> Writer<'w> {
 
     /// Whether records get the time as it is, since no record can be in its way.
     fn stamps_plainly(&self, which: Where) -> bool {
-        self.stamp.fixed || which == Where::MadeHere
+        self.stamp.fixed || which.is_first()
     }
 
     fn bindings(&self, event: Event, which: Where) -> Vec<Value> {
@@ -313,10 +338,11 @@ impl<'w> Writer<'w> {
 
     fn insert_text(&self, from: From, which: Where, brought: Brought) -> Arc<str> {
         let name = match (from, which, self.stamp.fixed) {
+            (From::Run, Where::Unrecorded, _) => "first within",
             (From::Run, ..) => "run",
             (_, Where::MadeHere, _) => "made here",
-            (From::Values, Where::Unrecorded, false) => "first",
-            (From::Values, Where::Unrecorded, true) => "first, at",
+            (From::Values, Where::Unrecorded, _) => "first",
+            (From::Source, Where::Unrecorded, _) => "first of source",
             (From::Values, _, false) => "values",
             (From::Values, _, true) => "values, at",
             (From::Source, _, false) => "source",
@@ -372,9 +398,12 @@ impl StatementBuilder for Prepared<'_> {
             .take()
             .audit()?;
         if self.text.starts_with("INSERT") {
-            audit
-                .requests
-                .extend(Query::insert().into_table(record).take().audit()?.requests);
+            let insert = Query::insert().into_table(record.clone()).take();
+            audit.requests.extend(insert.audit()?.requests);
+        }
+        if self.text.starts_with("DELETE") {
+            let delete = Query::delete().from_table(record).take();
+            audit.requests.extend(delete.audit()?.requests);
         }
         Ok(audit)
     }

@@ -10,6 +10,7 @@
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
+//! | `backfill` | first records of rows that were there before |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
 //! | `fuzz` | whatever goes in: rules, windows, statements, values |
@@ -17,12 +18,14 @@
 //! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
+//! | `retention` | pruning, by tiers and before a moment; repetitions |
 //! | `migration` | record tables |
 
 mod harness;
 
 mod aggregates;
 mod around;
+mod backfill;
 mod blog;
 mod bulk;
 mod concurrency;
@@ -51,6 +54,7 @@ mod rbac;
 mod reading;
 mod resample;
 mod restore;
+mod retention;
 mod transactions;
 mod unusable;
 mod values;

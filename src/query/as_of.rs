@@ -22,7 +22,7 @@ use sea_orm::{
 use super::late::{builds_on_select, executes_its_select};
 use super::{held, held_as, keys, nothing, own, source_table_of, table_of, unordered};
 use crate::dialect::Dialect;
-use crate::recorded::column_named;
+use crate::recorded::{ColumnOf, column_named};
 use crate::{Event, RecordEntity, RecordError, Recorded};
 
 /// The keys of the rows that are looked at.
@@ -124,6 +124,9 @@ impl<R: RecordEntity> AsOf<R> {
     }
 }
 
+/// Columns of two entities that are equal where they are related.
+type Pairs<R, S> = Vec<(ColumnOf<R>, ColumnOf<S>)>;
+
 /// Two entities as they were at one moment; see [`AsOf::find_also`].
 #[derive(Clone, Debug)]
 #[must_use = "a query does nothing until it is executed"]
@@ -183,7 +186,7 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
     }
 
     /// The recorded columns that tie the two.
-    fn pairs(&self) -> Result<Vec<(R::Column, S::Column)>, RecordError> {
+    fn pairs(&self) -> Result<Pairs<R, S>, RecordError> {
         let Some(relation) = &self.relation else {
             let problem = format!(
                 "it meets `{}` in a junction; ask for the past of the junction, and join that",

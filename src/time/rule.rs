@@ -111,6 +111,19 @@ impl Every {
         self.0
     }
 
+    /// Whether each bucket lies within one of `wider`, in every zone.
+    pub(crate) fn nests_in(self, wider: Self) -> bool {
+        match (self.0, wider.0) {
+            (Step::Micros(n), Step::Micros(of))
+            | (Step::Days(n), Step::Days(of))
+            | (Step::Weeks(n), Step::Weeks(of))
+            | (Step::Months(n), Step::Months(of)) => of % n == 0,
+            // Rules under a day start anew with each day; all others begin with one.
+            (Step::Micros(_) | Step::Days(1), _) => !matches!(wider.0, Step::Micros(_)),
+            _ => false,
+        }
+    }
+
     fn counted(n: u32, unit: Unit) -> Result<Self, RecordError> {
         Self::of(n, unit).map_err(|problem| RecordError::Rule {
             rule: format!("{n}{}", unit.suffix()),
@@ -402,6 +415,24 @@ mod tests {
                 problem
             }
             other => panic!("`{rule}` gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn rules_nest_in_those_whose_edges_are_theirs() {
+        let every = |rule: &str| rule.parse::<Every>().unwrap();
+        for pair in [
+            "1min 1h", "15min 6h", "1h 1D", "90min 1W", "1D 1W", "1D 1MS", "2D 4D", "1W 2W",
+            "1MS 1YS", "1D 1D",
+        ] {
+            let (narrow, wide) = pair.split_once(' ').unwrap();
+            assert!(every(narrow).nests_in(every(wide)), "{pair}");
+        }
+        for pair in [
+            "1h 1min", "4h 6h", "1D 1h", "2D 1W", "2D 3D", "7D 1W", "1W 1MS", "2MS 5MS", "1YS 1D",
+        ] {
+            let (narrow, wide) = pair.split_once(' ').unwrap();
+            assert!(!every(narrow).nests_in(every(wide)), "{pair}");
         }
     }
 

@@ -49,8 +49,21 @@ impl<'w> Writer<'w> {
                 table(&mut sql, &shape.source);
                 sql.push(" s WHERE ");
                 self.within(&mut sql, "s", |column| &column.source);
+                if which == Where::Unrecorded {
+                    sql.push(" AND ");
+                    self.no_record(&mut sql, |sql, (_, column)| {
+                        sql.column("s", &column.source);
+                    });
+                }
             }
             (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, brought),
+            (_, Where::Unrecorded) => {
+                self.rows_and_source(&mut sql, from, brought);
+                sql.push(" WHERE ");
+                self.no_record(&mut sql, |sql, (index, _)| {
+                    sql.column("v", &v_column(index));
+                });
+            }
             _ => {
                 self.rows_and_latest(&mut sql, from, brought);
                 self.condition(&mut sql, from, which);
@@ -62,8 +75,26 @@ impl<'w> Writer<'w> {
     pub(super) fn within(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
         sql.list(&self.shape.key, " AND ", |sql, column| {
             sql.column(alias, name(column)).push(" BETWEEN ");
-            sql.placeholder().push(" AND ").placeholder();
+            column.write(sql, self.dialect, Sql::placeholder);
+            sql.push(" AND ");
+            column.write(sql, self.dialect, Sql::placeholder);
         });
+    }
+
+    /// Whether there is no record of the row whose key columns `key` writes.
+    fn no_record(&self, sql: &mut Sql, key: impl Fn(&mut Sql, (usize, &Column))) {
+        sql.push("NOT EXISTS (SELECT 1 FROM ");
+        table(sql, &self.shape.record);
+        sql.push(" r WHERE ");
+        sql.list(
+            self.shape.key.iter().enumerate(),
+            " AND ",
+            |sql, (index, column)| {
+                sql.column("r", &column.name).push(" = ");
+                key(sql, (index, column));
+            },
+        );
+        sql.push(")");
     }
 
     /// The rows, joined with the latest record of each.
@@ -168,10 +199,7 @@ impl<'w> Writer<'w> {
         let recorded_at = self.latest(&self.shape.recorded_at);
         let event = self.latest(&self.shape.event);
         match which {
-            Where::MadeHere => {}
-            Where::Unrecorded => {
-                sql.push(&format!(" WHERE {recorded_at} IS NULL"));
-            }
+            Where::MadeHere | Where::Unrecorded => {}
             Where::Gone => {
                 sql.push(&format!(
                     " WHERE {event} <> 'deleted' AND NOT EXISTS (SELECT 1 FROM "

@@ -1,0 +1,238 @@
+//! First records of rows that were there before they were recorded.
+//!
+//! A chunk of rows is locked in the order of its keys, and what has no record is inserted by a later
+//! statement, from the source table where it holds all there is to record. Whoever wrote one of the
+//! rows meanwhile has committed by then, and its record is the first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::sea_query::Condition;
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
+
+use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
+use crate::context::Context;
+use crate::dialect::Dialect;
+use crate::erased::Connection;
+use crate::operation::{Operation, apart_patiently};
+use crate::registry::plan_of;
+use crate::target::Target;
+use crate::typed::{Key, Page, Plan};
+use crate::write::{CHUNK, Writer, keys_alone};
+use crate::{Event, Recorded};
+
+/// What a backfill counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backfilled {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Records that were written.
+    pub records: u64,
+}
+
+/// How far a backfill has come.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackfillProgress<K> {
+    /// What was counted so far.
+    pub so_far: Backfilled,
+    /// The last key that was looked at: [`Backfill::after`] goes on from here. None where there are
+    /// no rows.
+    pub key: Option<K>,
+}
+
+type OnProgress<K> = Box<dyn FnMut(BackfillProgress<K>) + Send>;
+
+/// A backfill to be run; made by [`backfill`].
+#[must_use = "nothing is recorded until `exec`"]
+pub struct Backfill<E: EntityTrait> {
+    after: Option<Key>,
+    differing: bool,
+    progress: OnProgress<KeyOfEntity<E>>,
+}
+
+impl<E: EntityTrait> fmt::Debug for Backfill<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backfill")
+            .field("after", &self.after)
+            .field("differing", &self.differing)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives every row that has no record its first one, with the event
+/// [`Backfilled`](Event::Backfilled).
+///
+/// It goes through the table 1,000 rows at a time, in the order of their keys: two statements for
+/// each thousand where the database can copy all that is recorded, else two and what the properties
+/// query (more where a row has so many values that one statement cannot bind those of 1,000). On a
+/// pool each thousand is a short transaction of its own, tried again after a deadlock; in a
+/// transaction of yours they are part of that. No more than a thousand rows are in memory.
+///
+/// Saves may go on beside it: rows are locked before they are recorded, and a row that a save has
+/// recorded by then gets no other record. Rows that come later record themselves.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, _) = blog().await?;
+/// # use sea_orm::ConnectionTrait;
+/// # db.inner().execute_unprepared("DELETE FROM blog_article_record").await?;
+/// let done = sea_orm_record::backfill(article::Entity)
+///     .progress(|progress| println!("{} rows", progress.so_far.rows))
+///     .exec(&db)
+///     .await?;
+/// assert_eq!((done.rows, done.records), (1, 1));
+/// # Ok(())
+/// # }
+/// ```
+pub fn backfill<E: Recorded>(entity: E) -> Backfill<E> {
+    let _ = entity;
+    Backfill {
+        after: None,
+        differing: false,
+        progress: Box::new(|_| {}),
+    }
+}
+
+impl<E: Recorded> Backfill<E> {
+    /// Also gives a record to each row that differs from its latest one: after a column or a
+    /// property was added to the recording, its present values are on record from now on. Default:
+    /// only rows without any record get one.
+    pub fn differing(mut self) -> Self {
+        self.differing = true;
+        self
+    }
+
+    /// Calls back after each chunk. Default: nothing is called.
+    pub fn progress(
+        mut self,
+        progress: impl FnMut(BackfillProgress<KeyOfEntity<E>>) + Send + 'static,
+    ) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    /// Begins after a key, such as [`BackfillProgress::key`] of a run that was interrupted. Default:
+    /// at the beginning, which does no harm either, since rows with records are passed over.
+    pub fn after(mut self, key: KeyOfEntity<E>) -> Self {
+        self.after = Some(untyped_key::<E>(key));
+        self
+    }
+
+    /// Runs it.
+    ///
+    /// It may be dropped, or its process killed, at any time: chunks that were committed stay, and
+    /// the one under way leaves nothing.
+    ///
+    /// # Errors
+    ///
+    /// The database's, those of closures that compute properties, and a
+    /// [`RecordError`](crate::RecordError) within the `DbErr`.
+    pub async fn exec<C: ConnectionTrait>(mut self, db: &C) -> Result<Backfilled, DbErr> {
+        let plan = plan_of::<E>()?;
+        let mut so_far = Backfilled::default();
+        loop {
+            let chunk = apart_patiently(db, || Chunk {
+                plan: Arc::clone(&plan),
+                after: self.after.clone(),
+                differing: self.differing,
+            });
+            let Done { found, records } = chunk.await?;
+            so_far.rows += found.len() as u64;
+            so_far.records += records;
+            let full = found.len() >= CHUNK;
+            self.after = found.into_iter().next_back().or(self.after);
+            (self.progress)(BackfillProgress {
+                so_far,
+                key: self.after.clone().map(typed_key::<E>),
+            });
+            if !full {
+                return Ok(so_far);
+            }
+        }
+    }
+}
+
+/// A thousand rows.
+struct Chunk {
+    plan: Arc<dyn Plan>,
+    after: Option<Key>,
+    differing: bool,
+}
+
+/// The keys of a chunk, and how many records were written.
+#[derive(Default)]
+struct Done {
+    found: Vec<Key>,
+    records: u64,
+}
+
+impl Operation for Chunk {
+    type Output = Done;
+
+    async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Done, DbErr> {
+        let target = Target::of(db);
+        let conn = target.conn(db);
+        let anonymous = Context::new();
+        let context = match &target {
+            Target::Unit(_, unit) => &unit.context,
+            _ => &anonymous,
+        };
+        // Before the rows are locked: whoever writes to one that came after that is later.
+        let stamp = context.stamp()?;
+        let writer = Writer::new(conn, self.plan.shape(), context, stamp);
+        match self.plan.shape().is_copied(Dialect::of(&conn)) {
+            true => self.copied(conn, &writer).await,
+            false => self.computed(conn, &writer).await,
+        }
+    }
+}
+
+impl Chunk {
+    fn page(&self) -> Page<'_> {
+        Page {
+            condition: Condition::all(),
+            after: self.after.as_ref(),
+            limit: CHUNK as u64,
+            lock: true,
+        }
+    }
+
+    /// Rows that the database copies by itself.
+    async fn copied(&self, conn: Connection<'_>, writer: &Writer<'_>) -> Result<Done, DbErr> {
+        let found = self.plan.page_of_keys(conn, self.page()).await?;
+        let ends = match (&found[..], self.differing) {
+            ([], _) => return Ok(Done::default()),
+            ([first, .., last], false) => match (&first[..], &last[..]) {
+                ([first], [last]) => Some([first.clone(), last.clone()]),
+                _ => None,
+            },
+            _ => None,
+        };
+        let event = Event::Backfilled;
+        let records = match (ends, self.differing) {
+            (Some(ends), _) => writer.first_within(event, ends).await?,
+            (None, true) => writer.source(event, &keys_alone(found.clone())).await?,
+            (None, false) => {
+                let rows = keys_alone(found.clone());
+                writer.first_of_source(event, &rows).await?
+            }
+        };
+        Ok(Done { found, records })
+    }
+
+    /// Rows of which something is computed here.
+    async fn computed(&self, conn: Connection<'_>, writer: &Writer<'_>) -> Result<Done, DbErr> {
+        let models = self.plan.load(conn, self.page()).await?;
+        let rows = self.plan.snapshot(conn, &models).await?;
+        let records = match self.differing {
+            true => writer.source(Event::Backfilled, &rows).await?,
+            false => writer.first_of_source(Event::Backfilled, &rows).await?,
+        };
+        let found = rows.into_iter().map(|row| row.key).collect();
+        Ok(Done { found, records })
+    }
+}

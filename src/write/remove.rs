@@ -1,0 +1,73 @@
+//! Taking records away, and what they weigh.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbErr};
+
+use super::text::table;
+use super::{Brought, Writer};
+use crate::dialect::{Sql, bind_time};
+use crate::plan::Column;
+use crate::typed::Key;
+
+impl Writer<'_> {
+    /// Deletes the records of these rows and times; answers for how many.
+    pub(crate) async fn remove(&self, places: &[(Key, DateTime<Utc>)]) -> Result<u64, DbErr> {
+        let mut removed = 0;
+        for places in places.chunks(self.rows_of_one_statement(self.shape.key.len() + 1)) {
+            let text = self.text_of("remove", Brought::Listed(places.len()), || {
+                self.remove_text(places.len())
+            });
+            let values = places.iter().flat_map(|(key, at)| {
+                let key = key.iter().cloned();
+                key.chain([bind_time(*at)])
+            });
+            let statement = self.statement(text, values.collect());
+            let result = self.conn.execute(&statement).await;
+            let result = result.map_err(|error| self.failed("deleting from", error))?;
+            removed += result.rows_affected();
+        }
+        Ok(removed)
+    }
+
+    /// The bytes of the table of records with its indexes, as far as the database can say, and how
+    /// many records it has.
+    pub(crate) async fn size(&self) -> Result<(Option<u64>, u64), DbErr> {
+        let mut count = self.dialect.sql();
+        count.push("SELECT COUNT(*) AS records FROM ");
+        table(&mut count, &self.shape.record);
+        let counted = self.read(count.finish().into(), Vec::new()).await?;
+        let records: i64 = match counted.first() {
+            Some(row) => row.try_get("", "records")?,
+            None => 0,
+        };
+        let record = &self.shape.record;
+        let (text, values) = self.dialect.size_of(record.schema.as_deref(), &record.name);
+        // Not every SQLite has `dbstat`.
+        let answer = self.read(text.into(), values).await.ok();
+        let bytes =
+            answer.and_then(|rows| rows.first()?.try_get::<Option<i64>>("", "bytes").ok()?);
+        let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        Ok((bytes, records.unsigned_abs()))
+    }
+
+    fn remove_text(&self, rows: usize) -> String {
+        let keys: Vec<&Column> = self.shape.key.iter().collect();
+        let names = keys.iter().map(|key| key.name.as_str());
+        let names: Vec<&str> = names.chain([self.shape.recorded_at.as_str()]).collect();
+        let mut sql = self.dialect.sql();
+        self.dialect.delete_listed(
+            &mut sql,
+            |sql| table(sql, &self.shape.record),
+            &names,
+            |sql| {
+                self.dialect.rows(sql, rows, names.len(), |sql, _, column| {
+                    match keys.get(column) {
+                        Some(key) => key.write(sql, self.dialect, Sql::placeholder),
+                        None => self.dialect.time_cell(sql),
+                    }
+                });
+            },
+        );
+        sql.finish()
+    }
+}

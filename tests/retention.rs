@@ -1,0 +1,389 @@
+//! `prune_to`, `prune_before` and `dedupe`: which records go, and what is answered afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono_tz::Tz;
+use sea_orm::{
+    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
+};
+use sea_orm_record::{
+    Buckets, Event, FOREVER, Pruned, RecordError, RecordQuery, Recorded, Retention, Window,
+    backfill, dedupe, is_retryable, prune_before, prune_to, verify,
+};
+
+use crate::backfill::pallet;
+use crate::blog::{self, note};
+use crate::harness::each_database;
+use crate::library::{self, book};
+
+type Record = note::record::Model;
+
+/// Numbers that look random and are the same in each run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: i64) -> i64 {
+        let next = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = next.wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as i64 % sides
+    }
+}
+
+fn numbers(pruned: Pruned) -> (u64, u64) {
+    (pruned.records, pruned.removed)
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn record(id: i32, at: DateTime<Utc>, event: Event, text: &str) -> note::record::ActiveModel {
+    note::record::ActiveModel {
+        recording_id: Set(id),
+        recorded_at: Set(at),
+        event: Set(event),
+        text: Set(text.to_owned()),
+        ..Default::default()
+    }
+}
+
+async fn insert(db: &DatabaseConnection, records: Vec<note::record::ActiveModel>) {
+    for records in records.chunks(1_000) {
+        let insert = note::record::Entity::insert_many(records.to_vec());
+        insert.exec(db).await.unwrap();
+    }
+}
+
+/// All records, in the order of rows and times.
+async fn all(db: &DatabaseConnection) -> Vec<Record> {
+    let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordingId);
+    let records = records.order_by_asc(note::record::Column::RecordedAt);
+    records.all(db).await.unwrap()
+}
+
+/// Histories of a few rows over 40 days, dense and sparse, with deletions and marks.
+fn random_histories(dice: &mut Dice, now: DateTime<Utc>) -> Vec<note::record::ActiveModel> {
+    let mut records = Vec::new();
+    for id in 1..=4 {
+        let mut times = BTreeSet::new();
+        let around = dice.roll(40 * 86_400);
+        for _ in 0..dice.roll(120) {
+            let seconds = match dice.roll(3) {
+                0 => dice.roll(40 * 86_400),
+                1 => around + dice.roll(7_200),
+                _ => dice.roll(960) * 3_600,
+            };
+            times.insert(now - TimeDelta::seconds(seconds));
+        }
+        for time in times {
+            let event = match dice.roll(12) {
+                0 => Event::Deleted,
+                _ => Event::Updated,
+            };
+            let text = ["plain", "marked"][usize::from(dice.roll(10) == 0)];
+            records.push(record(id, time, event, text));
+        }
+    }
+    records
+}
+
+/// What the documentation says of which records stay, record by record.
+fn oracle(
+    records: &[Record],
+    tiers: &[(Option<&str>, Option<i64>)],
+    zone: Tz,
+    now: DateTime<Utc>,
+) -> Vec<Record> {
+    // A record's tier is the youngest whose buckets all end before the age that it reaches begins.
+    let bucket_of = |record: &Record| {
+        let mut bucket = None;
+        let mut reached = Some(0);
+        for (rule, until) in tiers {
+            if let (Some(rule), Some(days)) = (rule, reached) {
+                let buckets = Buckets::new(rule.parse().unwrap(), zone);
+                let edge = buckets.start_of(now - TimeDelta::days(days)).unwrap();
+                if record.recorded_at < edge {
+                    bucket = Some((*rule, buckets.start_of(record.recorded_at).unwrap()));
+                }
+            }
+            reached = *until;
+        }
+        bucket
+    };
+    let mut last_of_bucket = BTreeMap::new();
+    let mut ends: BTreeMap<i32, [DateTime<Utc>; 2]> = BTreeMap::new();
+    for record in records {
+        if let Some(bucket) = bucket_of(record) {
+            last_of_bucket.insert((record.recording_id, bucket), record.recorded_at);
+        }
+        let both = [record.recorded_at; 2];
+        ends.entry(record.recording_id).or_insert(both)[1] = record.recorded_at;
+    }
+    let stays = |record: &&Record| {
+        let is_last = match bucket_of(record) {
+            Some(bucket) => last_of_bucket[&(record.recording_id, bucket)] == record.recorded_at,
+            None => true,
+        };
+        is_last
+            || ends[&record.recording_id].contains(&record.recorded_at)
+            || record.event == Event::Deleted
+            || record.text == "marked"
+    };
+    records.iter().filter(stays).cloned().collect()
+}
+
+/// The last record of each bucket, and what is in force at each edge, up to where a rule applies.
+async fn resampled(
+    db: &DatabaseConnection,
+    rule: &str,
+    zone: Tz,
+    until: DateTime<Utc>,
+) -> Vec<[Vec<Record>; 2]> {
+    let mut answers = Vec::new();
+    let from = until - TimeDelta::days(45);
+    let window = Window::between(from, until).unwrap();
+    let buckets = Buckets::new(rule.parse().unwrap(), zone);
+    let mut edges = buckets.edges(from, until, 10_000).unwrap();
+    edges.retain(|edge| *edge <= until);
+    for id in 1..=4 {
+        let resample = note::Entity::records_of(id).within(window).resample(rule);
+        let last = resample.unwrap().in_zone(zone).all(db).await.unwrap();
+        let records = all(db).await.into_iter().filter(|it| it.recording_id == id);
+        let records: Vec<_> = records.collect();
+        let in_force = |edge| records.iter().rfind(|it| it.recorded_at < edge).cloned();
+        answers.push([
+            last,
+            edges.iter().filter_map(|edge| in_force(*edge)).collect(),
+        ]);
+    }
+    answers
+}
+
+fn seven_days() -> Retention {
+    Retention::new().keep_all(TimeDelta::days(7))
+}
+
+each_database! {
+    async fn what_stays_is_what_an_oracle_keeps_and_answers_as_before(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let vienna = chrono_tz::Europe::Vienna;
+        let plans: [(&[(Option<&str>, Option<i64>)], Tz, &str); 4] = [
+            (&[(None, Some(3)), (Some("1h"), Some(10)), (Some("1D"), None)], vienna, "2026-04-10T10:30:00Z"),
+            (&[(Some("15min"), Some(2)), (Some("6h"), Some(20)), (Some("1W"), None)], chrono_tz::UTC, "2026-04-10T00:00:00Z"),
+            (&[(None, Some(1)), (Some("1D"), Some(12)), (Some("1MS"), None)], vienna, "2026-11-05T23:10:00Z"),
+            (&[(Some("1h"), None)], chrono_tz::Asia::Kathmandu, "2026-04-10T10:30:00Z"),
+        ];
+        let mut dice = Dice(7);
+        let mut removed = 0;
+        for round in 0..8 {
+            let (tiers, zone, now) = plans[round % plans.len()];
+            let now = at(now);
+            note::record::Entity::delete_many().exec(&db).await.unwrap();
+            insert(&db, random_histories(&mut dice, now)).await;
+            let before = all(&db).await;
+            let mut retention = Retention::new().in_zone(zone);
+            for (rule, until) in tiers {
+                let until = until.map(TimeDelta::days);
+                retention = match rule {
+                    Some(rule) => retention.then_every(*rule, until),
+                    None => retention.keep_all(until.unwrap()),
+                };
+            }
+            let marked = note::record::Column::Text.eq("marked");
+            let prune = || prune_to(note::Entity, &retention).keep(marked.clone()).counted_from(now);
+            // The rule of each tier, up to where it begins to apply.
+            let mut spans = Vec::new();
+            let mut reached = Some(0);
+            for (rule, until) in tiers {
+                if let (Some(rule), Some(days)) = (rule, reached) {
+                    let buckets = Buckets::new(rule.parse().unwrap(), zone);
+                    spans.push((*rule, buckets.start_of(now - TimeDelta::days(days)).unwrap()));
+                }
+                reached = *until;
+            }
+            let last = *spans.last().unwrap();
+            let answers = resampled(&db, last.0, zone, last.1).await;
+
+            let forecast = prune().dry_run(&db).await.unwrap();
+            assert_eq!(all(&db).await, before);
+            let pruned = prune().exec(&db).await.unwrap();
+            assert_eq!((forecast.records, forecast.removed), numbers(pruned));
+            assert!(forecast.bytes.is_some());
+            let after = all(&db).await;
+            assert_eq!(after, oracle(&before, tiers, zone, now), "round {round}");
+            assert_eq!(pruned.removed as usize, before.len() - after.len());
+            assert_eq!(resampled(&db, last.0, zone, last.1).await, answers, "round {round}");
+            assert_eq!(prune().exec(&db).await.unwrap().removed, 0);
+            removed += pruned.removed;
+        }
+        assert!(removed > 100, "{removed} removed");
+    }
+
+    async fn what_cannot_be_used_is_refused_before_anything_goes(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        insert(&db, (0..9).map(|n| record(1, at("2020-01-01T00:00:00Z") + TimeDelta::seconds(n), Event::Updated, "a")).collect()).await;
+        let backwards = seven_days().then_every("1h", TimeDelta::days(3)).then_every("1D", FOREVER);
+        let error = prune_to(note::Entity, &backwards).exec(&db).await.unwrap_err();
+        assert!(matches!(RecordError::of(&error), Some(RecordError::Retention { .. })), "{error:?}");
+        let unknown = prune_to(note::Entity, &seven_days().then_every("5m", FOREVER)).dry_run(&db).await.unwrap_err();
+        assert!(matches!(RecordError::of(&unknown), Some(RecordError::Rule { .. })), "{unknown:?}");
+        assert_eq!(all(&db).await.len(), 9);
+    }
+
+    async fn before_a_moment_each_row_keeps_what_held_then(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let day = |n: i64| at("2026-01-01T00:00:00Z") + TimeDelta::days(n);
+        let mut records = Vec::new();
+        for n in 0..6 {
+            records.push(record(1, day(n), Event::Updated, &format!("{n}")));
+        }
+        records.push(record(2, day(0), Event::Created, "gone"));
+        records.push(record(2, day(1), Event::Deleted, "gone"));
+        records.push(record(3, day(3), Event::Created, "at the moment"));
+        records.push(record(4, day(0), Event::Created, "signed"));
+        records.push(record(4, day(1), Event::Updated, "later"));
+        insert(&db, records).await;
+        let prune = || prune_before(note::Entity, day(3)).keep(note::record::Column::Text.eq("signed"));
+        let then = note::Entity::as_of(day(3)).with_deleted().all(&db).await.unwrap();
+        assert_eq!(prune().dry_run(&db).await.unwrap().removed, 3);
+        assert_eq!(numbers(prune().exec(&db).await.unwrap()), (7, 3));
+        let left: Vec<_> = all(&db).await.into_iter().map(|it| (it.recording_id, it.recorded_at)).collect();
+        assert_eq!(left, [(1, day(2)), (1, day(3)), (1, day(4)), (1, day(5)), (2, day(1)), (3, day(3)), (4, day(0)), (4, day(1))]);
+        assert_eq!(note::Entity::as_of(day(3)).with_deleted().all(&db).await.unwrap(), then);
+        assert_eq!(prune().exec(&db).await.unwrap().removed, 0);
+    }
+
+    async fn neighbours_that_say_the_same_lose_the_later(test: TestDb) {
+        let db = test.connect().await;
+        library::library(&db).await;
+        let day = |n: i64| at("2026-01-01T00:00:00Z") + TimeDelta::days(n);
+        let said = |n: i64, event: Event, blurb: Option<&str>, facts: &str| book::record::ActiveModel {
+            recording_id: Set(1),
+            recorded_at: Set(day(n)),
+            event: Set(event),
+            shelf_id: Set(None),
+            title: Set("title".to_owned()),
+            blurb: Set(blurb.map(str::to_owned)),
+            facts: Set(serde_json::from_str(facts).unwrap()),
+            letters: Set(5),
+            actor: Set(Some(format!("actor {n}"))),
+            ..Default::default()
+        };
+        let pages = r#"{"a": 1, "b": [2]}"#;
+        let records = [
+            said(0, Event::Created, None, pages),
+            said(1, Event::Updated, None, r#"{"b": [2], "a": 1}"#),
+            said(2, Event::Related, None, pages),
+            said(3, Event::Updated, Some(""), pages),
+            said(4, Event::Updated, Some("é"), pages),
+            said(5, Event::Updated, Some("e"), pages),
+            said(6, Event::Updated, Some("E"), pages),
+            said(7, Event::Updated, Some("E"), r#"{"a": 2}"#),
+            said(8, Event::Deleted, Some("E"), r#"{"a": 2}"#),
+            said(9, Event::Created, Some("E"), r#"{"a": 2}"#),
+            said(10, Event::Updated, Some("E"), r#"{"a": 2}"#),
+            said(11, Event::Updated, Some("E"), r#"{"a": 2}"#),
+        ];
+        book::record::Entity::insert_many(records).exec(&db).await.unwrap();
+        let kept = book::record::Column::Actor.eq("actor 11");
+        assert_eq!(dedupe(book::Entity).dry_run(&db).await.unwrap().removed, 4);
+        assert_eq!(numbers(dedupe(book::Entity).keep(kept).exec(&db).await.unwrap()), (12, 3));
+        assert_eq!(numbers(dedupe(book::Entity).exec(&db).await.unwrap()), (9, 1));
+        assert_eq!(numbers(dedupe(book::Entity).exec(&db).await.unwrap()), (8, 0));
+        let left = book::Entity::records_of(1).order_by_asc(book::record::Column::RecordedAt).all(&db).await.unwrap();
+        let left: Vec<_> = left.into_iter().map(|record| record.recorded_at).collect();
+        assert_eq!(left, [0, 3, 4, 5, 6, 7, 8, 9].map(day));
+    }
+
+    async fn histories_longer_than_a_page_take_a_statement_a_page_and_a_thousand_removed(test: TestDb) {
+        let (db, counter) = test.counted().await;
+        blog::create_notes(&db).await;
+        let from = at("2025-01-01T00:00:00.000001Z");
+        let texts = |n: i64| if n < 100 { "a" } else { "b" };
+        let records = || (0..22_000).map(|n| record(7, from + TimeDelta::seconds(n * 30), Event::Updated, texts(n))).collect::<Vec<_>>();
+        insert(&db, records()).await;
+        counter.clear();
+        let hourly = seven_days().then_every("1h", FOREVER);
+        let pruned = prune_to(note::Entity, &hourly).exec(&db).await.unwrap();
+        // 120 an hour; the first stays as well.
+        assert_eq!(numbers(pruned), (22_000, 22_000 - 184 - 1));
+        let statements = counter.take();
+        assert!(statements <= 3 + 22 + 3, "{statements} statements");
+        let left = all(&db).await;
+        assert_eq!((left[0].recorded_at, left[1].recorded_at), (from, from + TimeDelta::seconds(119 * 30)));
+
+        note::record::Entity::delete_many().exec(&db).await.unwrap();
+        insert(&db, records()).await;
+        assert_eq!(dedupe(note::Entity).dry_run(&db).await.unwrap().removed, 21_998);
+        assert_eq!(numbers(dedupe(note::Entity).exec(&db).await.unwrap()), (22_000, 21_998));
+        assert_eq!(all(&db).await.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    async fn keys_of_several_columns_and_a_key_to_go_on_after(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_table(&db, pallet::Entity).await;
+        blog::create_table(&db, pallet::record::Entity).await;
+        let from = at("2025-01-01T00:00:00.000001Z");
+        for depot in 1..=2 {
+            for code in ["x", "Y", "it's"] {
+                let records = (0..10).map(|n| pallet::record::ActiveModel {
+                    recording_depot: Set(depot),
+                    recording_code: Set(code.to_owned()),
+                    recorded_at: Set(from + TimeDelta::minutes(n)),
+                    event: Set(Event::Updated),
+                    load: Set(format!("{n}")),
+                });
+                pallet::record::Entity::insert_many(records).exec(&db).await.unwrap();
+            }
+        }
+        let seen = Arc::new(std::sync::Mutex::new(None));
+        let to = Arc::clone(&seen);
+        let daily = Retention::new().then_every("1D", FOREVER);
+        let run = prune_to(pallet::Entity, &daily).after((1, "zzz".to_owned())).progress(move |progress| *to.lock().unwrap() = progress.key);
+        assert_eq!(numbers(run.exec(&db).await.unwrap()), (30, 24));
+        assert_eq!(seen.lock().unwrap().clone().map(|(depot, _)| depot), Some(2));
+        assert_eq!(numbers(prune_to(pallet::Entity, &daily).exec(&db).await.unwrap()), (36, 24));
+        assert_eq!(pallet::record::Entity::find().count(&db).await.unwrap(), 12);
+    }
+
+    async fn saves_go_on_beside_it_and_being_killed_leaves_a_history(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let rows = (1..=20).map(|id| note::ActiveModel { id: Set(id), ..note::draft("raw") });
+        note::Entity::insert_many(rows).exec(&db).await.unwrap();
+        let from = (Utc::now() - TimeDelta::days(20)).trunc_subsecs(6);
+        let records = (0..14_000).map(|n| record(n % 20 + 1, from + TimeDelta::seconds(i64::from(n)), Event::Updated, "old"));
+        insert(&db, records.collect()).await;
+        backfill(note::Entity).differing().exec(&db).await.unwrap();
+        let daily = Retention::new().then_every("1D", FOREVER);
+        for killed in [true, false] {
+            let (of, daily) = (db.clone(), daily.clone());
+            // Two pages; the first time it ends after one.
+            let pruning = tokio::spawn(async move {
+                let run = prune_to(note::Entity, &daily).progress(move |_| assert!(!killed, "killed"));
+                run.exec(&of).await
+            });
+            let mut n = 0;
+            while !pruning.is_finished() {
+                n += 1;
+                let row = note::ActiveModel { id: Set(n % 20 + 1), text: Set(format!("saved {killed} {n}")), ..Default::default() };
+                if let Err(error) = row.update(&db).await {
+                    assert!(is_retryable(&error), "{error:?}");
+                }
+            }
+            match pruning.await {
+                Ok(done) => assert!(done.unwrap().removed > 0),
+                Err(error) => assert!(killed && error.is_panic()),
+            }
+            assert!(verify(note::Entity).exec(&db).await.unwrap().is_clean());
+        }
+        prune_to(note::Entity, &daily).exec(&db).await.unwrap();
+        let old = note::record::Entity::find().filter(note::record::Column::Text.eq("old")).count(&db).await.unwrap();
+        assert!((20..=80).contains(&old), "{old} old records");
+    }
+}
