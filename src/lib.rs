@@ -83,7 +83,8 @@
 //! | `verify.rs` | whether every latest record says what its row is |
 //! | `dialect.rs`, `dialect/values.rs` | the only files that branch on the database |
 //!
-//! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`.
+//! From a question to rows: `query.rs` and `query/`, `time.rs` and `time/`; to data frames: `frame.rs`
+//! and `frame/`.
 //!
 //! # Features
 //!
@@ -92,6 +93,7 @@
 //! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
 //! | `stream` | on | `StreamTrait` on the recording connections |
 //! | `color` | off | `Diff::colored`: differences in colours on a terminal |
+//! | `polars` | off | `frame` and `frames`: records as data frames; polars takes minutes to compile |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 mod around;
@@ -103,6 +105,8 @@ mod context;
 mod dialect;
 mod erased;
 mod error;
+#[cfg(feature = "polars")]
+mod frame;
 mod gather;
 mod handover;
 pub mod hooks;
@@ -130,6 +134,10 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
+#[cfg(feature = "polars")]
+pub use frame::{FrameColumns, RecordFrames};
+#[cfg(feature = "polars")]
+pub use polars;
 pub use query::{
     AsOf, AsOfTwo, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
     RecordQuery, RecordedModel, Resample, RestoreTo, Restored, RowDiff, WhereChanged,
@@ -151,6 +159,8 @@ pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 /// use sea_orm_record::prelude::*;
 /// ```
 pub mod prelude {
+    #[cfg(feature = "polars")]
+    pub use crate::RecordFrames;
     pub use crate::{
         Context, Event, Every, PutBack, RecordEntity, RecordError, RecordModel, RecordQuery,
         Recorded, RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,
