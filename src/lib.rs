@@ -61,6 +61,7 @@
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
+//! | [`book::frames`] | histories as data frames, with the feature `polars` |
 //! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |

@@ -128,12 +128,14 @@ impl Picture {
             .label("recorded")
             .legend(|(x, y)| PathElement::new([(x, y), (x + 34, y)], RECORDED.stroke_width(2)));
         chart
-            .draw_series(LineSeries::new(
-                steps(&self.in_force),
-                IN_FORCE.stroke_width(3),
-            ))?
+            .draw_series(
+                self.in_force
+                    .windows(2)
+                    .map(|days| [days[0], (days[1].0, days[0].1)])
+                    .map(|day| PathElement::new(day, IN_FORCE.stroke_width(4))),
+            )?
             .label("forward fill by day: what was in force as it began")
-            .legend(|(x, y)| PathElement::new([(x, y), (x + 34, y)], IN_FORCE.stroke_width(3)));
+            .legend(|(x, y)| PathElement::new([(x, y), (x + 34, y)], IN_FORCE.stroke_width(4)));
         chart
             .draw_series(
                 self.last_of_day
@@ -207,11 +209,4 @@ fn points(frame: &polars::frame::DataFrame) -> polars::error::PolarsResult<Vec<P
 
 fn point(record: &station::record::Model) -> Option<Point> {
     Some((record.recorded_at, record.fahrenheit?))
-}
-
-/// Each value until the next.
-fn steps(points: &[Point]) -> impl Iterator<Item = Point> {
-    points
-        .windows(2)
-        .flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)])
 }
