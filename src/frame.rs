@@ -120,7 +120,6 @@ pub trait RecordFrames: Sized {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     fn frame_columns(
         self,
         columns: impl IntoIterator<Item = <Self::Record as sea_orm::EntityTrait>::Column>,
