@@ -38,6 +38,9 @@ pub mod station {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A temperature in degrees Fahrenheit, and when it was read.
+type Reading = (DateTime<Utc>, f64);
+
 /// Where the station stands.
 pub const ZONE: Tz = chrono_tz::America::Los_Angeles;
 
@@ -77,9 +80,9 @@ async fn connect() -> Result<DatabaseConnection, DbErr> {
     Database::connect(options).await
 }
 
-/// The temperatures, in degrees Fahrenheit. Local times that daylight saving skips or doubles name
+/// The readings of the file. Local times that daylight saving skips or doubles name
 /// no one instant and are dropped.
-fn readings() -> Result<Vec<(DateTime<Utc>, f64)>, Box<dyn Error>> {
+fn readings() -> Result<Vec<Reading>, Box<dyn Error>> {
     let mut readings = Vec::new();
     for line in CSV.lines().skip(1) {
         let (time, fahrenheit) = line.split_once(',').ok_or("expected `date,temp`")?;
