@@ -7,6 +7,8 @@
 //! cargo bench -p sea-orm-record-benches -- --quick --rounds 3    # small sizes, to see that it works
 //! ```
 //!
+//! The case `frame` is there with `--features polars`, which takes minutes to compile.
+//!
 //! An argument without dashes is a part of `case database`, such as `fan-out` or `mariadb`; all of
 //! them must be found. SQLite needs nothing; PostgreSQL and MariaDB take part when
 //! `RECORD_TEST_POSTGRES` and `RECORD_TEST_MYSQL` are URLs with the right to create databases.
@@ -61,7 +63,8 @@ async fn run(options: &Options) -> Result<()> {
     let mut report = Report::default();
     for engine in Engine::available() {
         let chosen: Vec<Case> = Case::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|case| options.wants(&format!("{} {engine}", case.name())))
             .collect();
         if chosen.is_empty() {

@@ -9,6 +9,10 @@ pub mod watching {}
 #[doc = include_str!("../docs/reading.md")]
 pub mod reading {}
 
+// Its examples run in the package `frames/`, since they use more of polars than this crate enables.
+#[cfg_attr(not(doctest), doc = include_str!("../docs/frames.md"))]
+pub mod frames {}
+
 #[doc = include_str!("../docs/time.md")]
 pub mod time {}
 

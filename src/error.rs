@@ -177,6 +177,17 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// Records that cannot be put in a data frame.
+    #[error("`{column}` of the records of `{entity}` cannot be put in a frame: {problem}")]
+    Frame {
+        /// Table of the recorded entity.
+        entity: String,
+        /// The column of the record, or `*` for all.
+        column: String,
+        /// Why not, and what to do.
+        problem: String,
+    },
+
     /// A window that lies outside the years 1 to 9999.
     #[error("the window {window} cannot be used: {problem}")]
     Window {

@@ -61,6 +61,7 @@
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
+//! | [`book::frames`] | histories as data frames, with the feature `polars` |
 //! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
 //! | [`book::retention`] | how long records are kept, and how to take away what nobody needs |
@@ -86,7 +87,8 @@
 //! | `retention.rs`, `prune.rs`, `prune/` | how long records are kept; which go, and how |
 //! | `dialect.rs`, `dialect/` | the only files that branch on the database |
 //!
-//! From a question to rows: `query.rs` and `query/`, `number.rs`, `time.rs` and `time/`.
+//! From a question to rows: `query.rs` and `query/`, `number.rs`, `time.rs` and `time/`; to data
+//! frames: `frame.rs` and `frame/`.
 //!
 //! # Features
 //!
@@ -95,6 +97,7 @@
 //! | `macros` | on | `#[recorded]` and `#[record_hooks]` |
 //! | `stream` | on | `StreamTrait` on the recording connections |
 //! | `color` | off | `Diff::colored`: differences in colours on a terminal |
+//! | `polars` | off | `frame` and `frames`: records as data frames; polars takes minutes to compile |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
 mod around;
@@ -107,6 +110,8 @@ mod context;
 mod dialect;
 mod erased;
 mod error;
+#[cfg(feature = "polars")]
+mod frame;
 mod gather;
 mod handover;
 pub mod hooks;
@@ -138,7 +143,11 @@ pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
+#[cfg(feature = "polars")]
+pub use frame::{FrameColumns, RecordFrames};
 pub use number::Number;
+#[cfg(feature = "polars")]
+pub use polars;
 pub use prune::{Forecast, Prune, PruneProgress, Pruned, dedupe, prune_before, prune_to};
 pub use query::{
     AsOf, AsOfTwo, Bucket, Change, Changes, Diff, DiffBetween, PutBack, RecordChange, RecordModel,
@@ -163,6 +172,8 @@ pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
 /// use sea_orm_record::prelude::*;
 /// ```
 pub mod prelude {
+    #[cfg(feature = "polars")]
+    pub use crate::RecordFrames;
     pub use crate::{
         Context, Event, Every, PutBack, RecordEntity, RecordError, RecordModel, RecordQuery,
         Recorded, RecordedConnection, RecordedModel, RecordedTransaction, Recorder, Window, zone,

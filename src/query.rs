@@ -390,6 +390,6 @@ fn table_of<R: RecordEntity>() -> &'static str {
 }
 
 /// The name of the recorded entity's table, for messages.
-fn source_table_of<R: RecordEntity>() -> &'static str {
+pub(crate) fn source_table_of<R: RecordEntity>() -> &'static str {
     R::Recording::default().table_name()
 }

@@ -45,24 +45,22 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
 const MONTH: i64 = 30 * 86_400 * 1_000_000;
 
 fn compare(bench: &mut Bench<'_>, work: &str, names: [&'static str; 2]) -> Result<()> {
-    let few = peak(&bench.url, work, FEW)?;
-    let many = peak(&bench.url, work, MANY)?;
-    let [few, many] = [(names[0], few), (names[1], many)].map(|(way, kibibytes)| Measured {
-        way,
-        amount: Amount::Mebibytes(kibibytes as f64 / 1_024.0),
-    });
+    let few = peak(&bench.url, names[0], work, FEW)?;
+    let many = peak(&bench.url, names[1], work, MANY)?;
     bench.promise(many, few, 1.2);
     Ok(())
 }
 
-/// The peak of a process that does this work, in KiB.
-fn peak(url: &str, work: &str, id: i32) -> Result<u64> {
+/// The peak of a process that does this work, under a name for it.
+pub fn peak(url: &str, way: &'static str, work: &str, id: i32) -> Result<Measured> {
     let mut command = Command::new(std::env::current_exe()?);
     let output = command.args([CHILD, work, url, &id.to_string()]).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
-    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+    let kibibytes: u64 = String::from_utf8(output.stdout)?.trim().parse()?;
+    let amount = Amount::Mebibytes(kibibytes as f64 / 1_024.0);
+    Ok(Measured { way, amount })
 }
 
 /// Does the work of a child process and prints its peak.
@@ -79,6 +77,8 @@ pub async fn child(arguments: &[String]) -> Result<()> {
             let records = hourly.all(&db).await?;
             assert_eq!(records.len(), 30 * 24);
         }
+        #[cfg(feature = "polars")]
+        "frame" | "frames" | "models" => super::frame::read(&db, work, id).await?,
         _ => return Err(format!("no such work: {work}").into()),
     }
     db.close().await?;

@@ -2,6 +2,8 @@
 
 mod bulk;
 mod fan_out;
+#[cfg(feature = "polars")]
+mod frame;
 pub mod memory;
 mod resample;
 mod updates;
@@ -16,15 +18,19 @@ pub enum Case {
     Bulk,
     FanOut,
     Resample,
+    #[cfg(feature = "polars")]
+    Frame,
     Memory,
 }
 
 impl Case {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: &[Self] = &[
         Self::Updates,
         Self::Bulk,
         Self::FanOut,
         Self::Resample,
+        #[cfg(feature = "polars")]
+        Self::Frame,
         Self::Memory,
     ];
 
@@ -34,6 +40,8 @@ impl Case {
             Self::Bulk => "bulk",
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
+            #[cfg(feature = "polars")]
+            Self::Frame => "frame",
             Self::Memory => "memory",
         }
     }
@@ -44,6 +52,8 @@ impl Case {
             Self::Bulk => bulk::run(bench).await,
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,
+            #[cfg(feature = "polars")]
+            Self::Frame => frame::run(bench).await,
             Self::Memory => memory::run(bench).await,
         }
     }
