@@ -130,6 +130,31 @@ pub async fn fill_history(bench: &Bench<'_>, id: i32, count: usize, micros: &str
     .await
 }
 
+/// Gives each of so many notes, numbered from 1, `records` records, `step` microseconds from each
+/// other.
+pub async fn fill_histories(
+    bench: &Bench<'_>,
+    notes: usize,
+    records: usize,
+    step: i64,
+) -> Result<()> {
+    let numbers = bench.engine.numbers(notes * records);
+    let place = format!("((i - 1) % {records})");
+    let id = format!("((i - 1 - {place}) / {records} + 1)");
+    // No whole milliseconds: see `Engine::time`.
+    let at = bench
+        .engine
+        .time(&format!("{place} * {step} + 1 + i % 999"));
+    execute(
+        bench,
+        &format!(
+            "INSERT INTO note_record (recording_id, recorded_at, event, title, text) \
+             SELECT {id}, {at}, 'updated', CONCAT('title ', i), '{TEXT}' FROM {numbers} ORDER BY i"
+        ),
+    )
+    .await
+}
+
 /// Brings tables to where a database in use has them: with statistics, and nothing left to write.
 pub async fn settle(bench: &Bench<'_>, tables: &[&str]) -> Result<()> {
     for sql in tables

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod as_of;
 mod bulk;
 mod fan_out;
 #[cfg(feature = "polars")]
@@ -18,6 +19,7 @@ pub enum Case {
     Bulk,
     FanOut,
     Resample,
+    AsOf,
     #[cfg(feature = "polars")]
     Frame,
     Memory,
@@ -29,6 +31,7 @@ impl Case {
         Self::Bulk,
         Self::FanOut,
         Self::Resample,
+        Self::AsOf,
         #[cfg(feature = "polars")]
         Self::Frame,
         Self::Memory,
@@ -40,6 +43,7 @@ impl Case {
             Self::Bulk => "bulk",
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
+            Self::AsOf => "as-of",
             #[cfg(feature = "polars")]
             Self::Frame => "frame",
             Self::Memory => "memory",
@@ -52,6 +56,7 @@ impl Case {
             Self::Bulk => bulk::run(bench).await,
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,
+            Self::AsOf => as_of::run(bench).await,
             #[cfg(feature = "polars")]
             Self::Frame => frame::run(bench).await,
             Self::Memory => memory::run(bench).await,

@@ -1,5 +1,6 @@
 //! The last record of each bucket of one row, over the last seven of thirty days.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -58,6 +59,8 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
         .iter()
         .for_each(|way| bench.compare(resample, *way));
 
+    beside_loading(bench).await?;
+
     let names = ["empty buckets", names[1], names[2], names[3]];
     let [resample, by_hand @ ..] = compare(bench, SPARSE, names).await?;
     beside_best(bench, resample, by_hand);
@@ -66,6 +69,40 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let [resample, by_hand @ ..] = compare(bench, FINE, names).await?;
     beside_best(bench, resample, by_hand);
     Ok(())
+}
+
+/// Beside what needs no SQL: all records of the row are loaded, and the last of each hour is picked.
+async fn beside_loading(bench: &mut Bench<'_>) -> Result<()> {
+    let expected = resample(&bench.db, DENSE).await?.1;
+    let ways = [("dense", true), ("loaded, and picked in Rust", false)];
+    let [resample, loaded] = bench
+        .alternate(ways, async |in_sql| {
+            let (time, records) = match in_sql {
+                true => resample(&bench.db, DENSE).await?,
+                false => timed(load_and_pick(&bench.db)).await?,
+            };
+            assert!(records == expected, "{} records", records.len());
+            Ok(time)
+        })
+        .await?;
+    bench.compare(loaded, resample);
+    Ok(())
+}
+
+async fn load_and_pick(db: &DatabaseConnection) -> Result<Vec<record::Model>> {
+    let mut last = BTreeMap::new();
+    for record in note::Entity::records_of(DENSE.id).all(db).await? {
+        let seconds = record.recorded_at.timestamp();
+        if record.recorded_at >= at(23 * DAY) && record.recorded_at < at(30 * DAY) {
+            let hour = last
+                .entry(seconds / 3_600)
+                .or_insert_with(|| record.clone());
+            if record.recorded_at > hour.recorded_at {
+                *hour = record;
+            }
+        }
+    }
+    Ok(last.into_values().collect())
 }
 
 /// Beside the best that is written by hand.

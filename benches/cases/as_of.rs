@@ -1,0 +1,135 @@
+//! A whole table as it was in the middle of its history: ten thousand rows of a hundred records each.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{DatabaseConnection, EntityTrait, Statement};
+use sea_orm_record::Recorded;
+
+use crate::Result;
+use crate::database::{BEGIN, Engine};
+use crate::entities::note::{self, record};
+use crate::harness::{Bench, timed};
+use crate::tables::{fill_histories, fill_notes, recreate, recreate_records, settle};
+
+const RECORDS: usize = 100;
+
+/// The distance of a row's records, and the middle of a history, in seconds.
+const STEP: i64 = 7_200;
+const MIDDLE: i64 = STEP * RECORDS as i64 / 2;
+
+#[derive(Clone, Copy)]
+enum Way {
+    AsOf,
+    Seek,
+    Group,
+    WindowFunction,
+}
+
+pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
+    let rows = bench.size(10_000, 500);
+    recreate(bench, note::Entity).await?;
+    recreate_records(bench, note::record::Entity).await?;
+    fill_notes(bench, "note", rows).await?;
+    fill_histories(bench, rows, RECORDS, STEP * 1_000_000).await?;
+    settle(bench, &["note", "note_record"]).await?;
+    let ways = [
+        ("as_of", Way::AsOf),
+        ("one seek a living row", Way::Seek),
+        ("GROUP BY", Way::Group),
+        ("window function", Way::WindowFunction),
+    ];
+    let expected = as_of(&bench.db).await?.1;
+    assert_eq!(expected.len(), rows);
+    let [as_of, mut by_hand @ ..] = bench
+        .alternate(ways, async |way| {
+            let (time, records) = match way {
+                Way::AsOf => as_of(&bench.db).await?,
+                Way::Seek => ask(bench, seek(bench.engine)).await?,
+                Way::Group => ask(bench, group(bench.engine)).await?,
+                Way::WindowFunction => ask(bench, window_function(bench.engine)).await?,
+            };
+            assert!(records == expected, "{} records", records.len());
+            Ok(time)
+        })
+        .await?;
+    by_hand.sort_by(|a, b| a.amount.number().total_cmp(&b.amount.number()));
+    let [best, others @ ..] = by_hand;
+    bench.promise(as_of, best, 1.5);
+    others.iter().for_each(|way| bench.compare(as_of, *way));
+    Ok(())
+}
+
+/// In the order of keys, which is no part of the work.
+fn sorted((time, mut records): (Duration, Vec<record::Model>)) -> (Duration, Vec<record::Model>) {
+    records.sort_by_key(|record| record.recording_id);
+    (time, records)
+}
+
+async fn as_of(db: &DatabaseConnection) -> Result<(Duration, Vec<record::Model>)> {
+    let middle = DateTime::<Utc>::from_timestamp(BEGIN + MIDDLE, 0).ok_or("no such time")?;
+    let found = timed(async { Ok(note::Entity::as_of(middle).all(db).await?) }).await?;
+    Ok(sorted(found))
+}
+
+/// Asks what was written by hand.
+async fn ask(bench: &Bench<'_>, sql: String) -> Result<(Duration, Vec<record::Model>)> {
+    let found = timed(async {
+        let statement = Statement::from_string(bench.db.get_database_backend(), sql);
+        let records = record::Entity::find().from_raw_sql(statement);
+        Ok(records.all(&bench.db).await?)
+    })
+    .await?;
+    Ok(sorted(found))
+}
+
+const COLUMNS: &str = "r.recording_id, r.recorded_at, r.event, r.title, r.text";
+
+/// From the table of notes, whose rows are all still there.
+fn seek(engine: Engine) -> String {
+    let at = middle(engine);
+    match engine {
+        Engine::Postgres => format!(
+            "SELECT {COLUMNS} FROM note n CROSS JOIN LATERAL (
+                 SELECT * FROM note_record r WHERE r.recording_id = n.id AND r.recorded_at <= {at}
+                 ORDER BY r.recorded_at DESC LIMIT 1
+             ) r WHERE r.event <> 'deleted'"
+        ),
+        _ => format!(
+            "SELECT {COLUMNS} FROM note n JOIN note_record r ON r.recording_id = n.id AND r.recorded_at = (
+                 SELECT MAX(x.recorded_at) FROM note_record x
+                 WHERE x.recording_id = n.id AND x.recorded_at <= {at}
+             ) WHERE r.event <> 'deleted'"
+        ),
+    }
+}
+
+fn group(engine: Engine) -> String {
+    let at = middle(engine);
+    format!(
+        "SELECT {COLUMNS} FROM (
+             SELECT x.recording_id, MAX(x.recorded_at) AS picked FROM note_record x
+             WHERE x.recorded_at <= {at} GROUP BY x.recording_id
+         ) b JOIN note_record r ON r.recording_id = b.recording_id AND r.recorded_at = b.picked
+         WHERE r.event <> 'deleted'"
+    )
+}
+
+fn window_function(engine: Engine) -> String {
+    let at = middle(engine);
+    format!(
+        "SELECT {COLUMNS} FROM (
+             SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.recording_id ORDER BY r.recorded_at DESC) AS place
+             FROM note_record r WHERE r.recorded_at <= {at}
+         ) r WHERE r.place = 1 AND r.event <> 'deleted'"
+    )
+}
+
+fn middle(engine: Engine) -> String {
+    let at = DateTime::<Utc>::from_timestamp(BEGIN + MIDDLE, 0).unwrap_or_default();
+    match engine {
+        Engine::Postgres => format!("TIMESTAMPTZ '{}'", at.to_rfc3339()),
+        Engine::Sqlite => format!("'{}'", at.to_rfc3339()),
+        Engine::MariaDb => format!("'{}'", at.format("%Y-%m-%d %H:%M:%S")),
+    }
+}
