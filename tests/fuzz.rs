@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -164,7 +164,7 @@ async fn a_bucket_holds_its_time_or_lies_outside_the_years() {
 async fn a_window_lies_within_the_years_in_order_or_is_refused() {
     let within = |window: Result<Window, RecordError>| match window {
         Ok(window) => {
-            let year = |at: DateTime<Utc>| chrono::Datelike::year(&at);
+            let year = |at: DateTime<Utc>| at.year();
             let bounds = [window.since(), window.until()];
             let inside = bounds
                 .iter()
@@ -548,12 +548,17 @@ async fn check_values(
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(id, computed);
+    // With or without records, sqlx waits for ever on a connection to MySQL for the answer to a
+    // statement of which it could not encode a value.
+    let can_be_sent = |naive: &NaiveDateTime| {
+        db.get_database_backend() != DatabaseBackend::MySql || (0..=9999).contains(&naive.year())
+    };
     let row = fuzzed::Model {
         id,
         own_text: own.text.unwrap_or_default(),
         own_double: own.double,
         own_decimal: own.decimal,
-        own_naive: own.utc.map(|utc| utc.naive_utc()),
+        own_naive: own.utc.map(|utc| utc.naive_utc()).filter(can_be_sent),
         own_json: own.json,
     };
     let saved = row.into_active_model().reset_all().insert(db).await;

@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod as_of;
+mod backfill;
 mod bulk;
 mod fan_out;
 #[cfg(feature = "polars")]
@@ -20,6 +21,7 @@ pub enum Case {
     FanOut,
     Resample,
     AsOf,
+    Backfill,
     #[cfg(feature = "polars")]
     Frame,
     Memory,
@@ -32,6 +34,7 @@ impl Case {
         Self::FanOut,
         Self::Resample,
         Self::AsOf,
+        Self::Backfill,
         #[cfg(feature = "polars")]
         Self::Frame,
         Self::Memory,
@@ -44,6 +47,7 @@ impl Case {
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
             Self::AsOf => "as-of",
+            Self::Backfill => "backfill",
             #[cfg(feature = "polars")]
             Self::Frame => "frame",
             Self::Memory => "memory",
@@ -57,6 +61,7 @@ impl Case {
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,
             Self::AsOf => as_of::run(bench).await,
+            Self::Backfill => backfill::run(bench).await,
             #[cfg(feature = "polars")]
             Self::Frame => frame::run(bench).await,
             Self::Memory => memory::run(bench).await,
