@@ -396,10 +396,10 @@ each_database! {
         use station::record::Column::Temperature;
         let golden: Golden = serde_json::from_str(include_str!("golden/seattle.json"))?;
         let measured = temperatures();
-        let deleted = measured.iter().step_by(50).cloned().map(|record| station::record::Model {
-            recorded_at: record.recorded_at + TimeDelta::microseconds(1), event: Event::Deleted, temperature: 1e9, ..record
+        let deleted = measured.iter().step_by(50).map(|record| station::record::Model {
+            recorded_at: record.recorded_at + TimeDelta::microseconds(1), event: Event::Deleted, temperature: 1e9, ..record.clone()
         });
-        let other = measured.iter().cloned().map(|record| station::record::Model { recording_id: 2, temperature: -40.0, ..record });
+        let other = measured.iter().map(|record| station::record::Model { recording_id: 2, temperature: -40.0, ..record.clone() });
         let records: Vec<_> = measured.iter().cloned().chain(deleted).chain(other).collect();
         insert::<station::record::Entity, _>(&db, records).await;
         for case in golden.cases {

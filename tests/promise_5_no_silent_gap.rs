@@ -31,7 +31,9 @@ impl Dice {
 
 /// What is done to a note past the hooks, and what is wrong with it then.
 async fn damage(db: &DatabaseConnection, id: i32, what: u64) -> Option<&'static str> {
-    let run = async |sql: String| drop(db.execute_unprepared(&sql).await.unwrap());
+    let run = async |sql: String| {
+        db.execute_unprepared(&sql).await.unwrap();
+    };
     match what {
         0 => {
             run(format!("UPDATE note SET text = 'behind' WHERE id = {id}")).await;

@@ -165,12 +165,15 @@ fn seven_days() -> Retention {
     Retention::new().keep_all(TimeDelta::days(7))
 }
 
+/// A rule, or all records; and for how many days.
+type Tier = (Option<&'static str>, Option<i64>);
+
 each_database! {
     async fn what_stays_is_what_an_oracle_keeps_and_answers_as_before(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;
         let vienna = chrono_tz::Europe::Vienna;
-        let plans: [(&[(Option<&str>, Option<i64>)], Tz, &str); 4] = [
+        let plans: [(&[Tier], Tz, &str); 4] = [
             (&[(None, Some(3)), (Some("1h"), Some(10)), (Some("1D"), None)], vienna, "2026-04-10T10:30:00Z"),
             (&[(Some("15min"), Some(2)), (Some("6h"), Some(20)), (Some("1W"), None)], chrono_tz::UTC, "2026-04-10T00:00:00Z"),
             (&[(None, Some(1)), (Some("1D"), Some(12)), (Some("1MS"), None)], vienna, "2026-11-05T23:10:00Z"),

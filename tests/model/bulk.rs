@@ -40,7 +40,7 @@ async fn insert<C: Place>(
 ) -> Result<(), DbErr> {
     let mut articles = Vec::new();
     for _ in 0..2 + operation.b % 20 {
-        let topic = Some(doer.shared.topic(operation.a)).filter(|_| operation.b % 4 != 0);
+        let topic = Some(doer.shared.topic(operation.a)).filter(|_| !operation.b.is_multiple_of(4));
         articles.push(Article {
             topic,
             ..doer.draft(own)
