@@ -84,6 +84,33 @@ pub mod counted {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Recorded, with who and why.
+pub mod signed {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, record_hooks, recorded};
+
+    #[recorded(columns(title, text), context)]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "signed_note")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub title: String,
+        pub text: String,
+        pub views: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Watched by articles.
 pub mod topic {
     use sea_orm::entity::prelude::*;

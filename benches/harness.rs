@@ -97,7 +97,8 @@ pub async fn timed<T>(work: impl Future<Output = Result<T>>) -> Result<(Duration
     Ok((began.elapsed(), output))
 }
 
-fn median(times: &[f64]) -> f64 {
+/// The middle of some numbers.
+pub fn median(times: &[f64]) -> f64 {
     let mut times = times.to_vec();
     times.sort_by(f64::total_cmp);
     let middle = times.len() / 2;

@@ -4,11 +4,12 @@ use std::fmt;
 
 use crate::database::Engine;
 
-/// Time, or memory.
+/// Time, memory, or the size of one record.
 #[derive(Clone, Copy, Debug)]
 pub enum Amount {
     Millis(f64),
     Mebibytes(f64),
+    Bytes(f64),
 }
 
 impl Amount {
@@ -19,7 +20,7 @@ impl Amount {
     /// In its unit, to compare by.
     pub fn number(self) -> f64 {
         match self {
-            Self::Millis(number) | Self::Mebibytes(number) => number,
+            Self::Millis(number) | Self::Mebibytes(number) | Self::Bytes(number) => number,
         }
     }
 }
@@ -30,6 +31,7 @@ impl fmt::Display for Amount {
             Self::Millis(ms) if *ms < 100.0 => write!(f, "{ms:.2} ms"),
             Self::Millis(ms) => write!(f, "{ms:.0} ms"),
             Self::Mebibytes(mib) => write!(f, "{mib:.1} MiB"),
+            Self::Bytes(bytes) => write!(f, "{bytes:.0} B"),
         }
     }
 }

@@ -6,6 +6,7 @@ use sea_orm_record::RecordEntity;
 use sea_orm_record_migration::RecordSchema;
 
 use crate::Result;
+use crate::database::Engine;
 use crate::entities::{article, topic};
 use crate::harness::Bench;
 
@@ -163,8 +164,12 @@ pub async fn settle(bench: &Bench<'_>, tables: &[&str]) -> Result<()> {
     {
         execute(bench, &sql).await?;
     }
-    if bench.engine == crate::database::Engine::Sqlite {
-        execute(bench, "PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    match bench.engine {
+        Engine::Sqlite => execute(bench, "PRAGMA wal_checkpoint(TRUNCATE)").await?,
+        // To make a new segment takes ten milliseconds, of whoever comes to its end; this needs the
+        // rights of a superuser.
+        Engine::Postgres => drop(execute(bench, "SELECT pg_switch_wal()").await),
+        Engine::MariaDb => {}
     }
     Ok(())
 }
@@ -178,7 +183,8 @@ pub async fn count(bench: &Bench<'_>, table: &str) -> Result<usize> {
     Ok(usize::try_from(count)?)
 }
 
-async fn execute(bench: &Bench<'_>, sql: &str) -> Result<()> {
+/// Runs a statement.
+pub async fn execute(bench: &Bench<'_>, sql: &str) -> Result<()> {
     let done = bench.db.execute_unprepared(sql).await;
     done.map_err(|error| format!("{error}: {sql}"))?;
     Ok(())

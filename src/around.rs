@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use sea_orm::sea_query::Condition;
 use sea_orm::{DbErr, EntityTrait, Select, TransactionError, TransactionTrait};
 
-use crate::bulk::{Cut, Pages, Rows};
+use crate::bulk::{Pages, Rows};
 use crate::capture::{record_first, unrecorded};
+use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
 use crate::listen::selected;
 use crate::registry::registry;
@@ -75,7 +77,9 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         X: std::fmt::Display + std::fmt::Debug + Send,
     {
         let (txn, keys) = self.begin(db).await?;
+        let free = Free::of::<E>(&txn);
         let result = callback(&txn).await;
+        drop(free);
         self.end(txn, keys, result).await
     }
 
@@ -96,7 +100,9 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
         X: std::fmt::Display + std::fmt::Debug + Send,
     {
         let (txn, keys) = self.begin(db).await?;
+        let free = Free::of::<E>(&txn);
         let result = callback(&txn).await;
+        drop(free);
         self.end(txn, keys, result).await
     }
 
@@ -111,10 +117,7 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
     {
         let txn = db.begin().await.map_err(TransactionError::Connection)?;
         match self.before(&txn).await {
-            Ok(keys) => {
-                txn.unit().unseen.begin(E::default().table_name());
-                Ok((txn, keys))
-            }
+            Ok(keys) => Ok((txn, keys)),
             Err(error) => txn.close(Err(TransactionError::Connection(error))).await,
         }
     }
@@ -128,7 +131,6 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
     where
         X: std::fmt::Display + std::fmt::Debug,
     {
-        txn.unit().unseen.end(E::default().table_name());
         let result = match result {
             Ok(output) => match self.after(&txn, keys).await {
                 Ok(()) => Ok(output),
@@ -146,14 +148,14 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
     /// Locks and notes the rows; answers with their keys.
     async fn before(&self, txn: &RecordedTransaction) -> Result<Vec<Key>, DbErr> {
         let (registry, unit) = (registry(), txn.unit());
-        let Some(node) = registry.node::<E>()?.filter(|_| !unit.paused) else {
+        let Some(node) = registry.node_to_delete::<E>()?.filter(|_| !unit.paused) else {
             return Ok(Vec::new());
         };
         let rows = Rows {
             node,
             conn: txn.inner(),
         };
-        let keys = rows.lock::<E>(self.condition(), unit, Cut::All).await?;
+        let keys = rows.lock::<E>(self.condition(), unit, &Cut::All).await?;
         rows.touch(&keys, &Note::uncertain(), unit);
         for keys in keys.chunks(CHUNK) {
             backfill(rows, keys, unit).await?;
@@ -164,7 +166,7 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
     /// Notes what became of them, and what the select finds now.
     async fn after(&self, txn: &RecordedTransaction, before: Vec<Key>) -> Result<(), DbErr> {
         let (registry, unit) = (registry(), txn.unit());
-        let Some(node) = registry.node::<E>()?.filter(|_| !unit.paused) else {
+        let Some(node) = registry.node_to_delete::<E>()?.filter(|_| !unit.paused) else {
             return Ok(());
         };
         let rows = Rows {
@@ -181,6 +183,26 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
             note_new::<E>(rows, &keys, unit).await?;
         }
         Ok(())
+    }
+}
+
+/// Lets statements on the table of the selected rows pass, until it is dropped.
+struct Free {
+    unit: Arc<Unit>,
+    table: &'static str,
+}
+
+impl Free {
+    fn of<E: EntityTrait>(txn: &RecordedTransaction) -> Self {
+        let (unit, table) = (txn.shared_unit(), E::default().table_name());
+        unit.unseen.begin(table);
+        Self { unit, table }
+    }
+}
+
+impl Drop for Free {
+    fn drop(&mut self) {
+        self.unit.unseen.end(self.table);
     }
 }
 

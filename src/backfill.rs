@@ -17,7 +17,7 @@ use crate::erased::Connection;
 use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Key, Page, Plan};
+use crate::typed::{Extent, Key, Page, Plan};
 use crate::write::{CHUNK, Writer, keys_alone};
 use crate::{Event, Recorded};
 
@@ -37,7 +37,7 @@ pub struct Backfilled {
 pub struct BackfillProgress<K> {
     /// What was counted so far.
     pub so_far: Backfilled,
-    /// The last key that was looked at: [`Backfill::after`] goes on from here. None where there are
+    /// The last key that was looked at: [`Backfill::after`] goes on from here. `None` if there are
     /// no rows.
     pub key: Option<K>,
 }
@@ -215,7 +215,11 @@ impl Chunk {
         let event = Event::Backfilled;
         let records = match (ends, self.differing) {
             (Some(ends), _) => writer.first_within(event, ends).await?,
-            (None, true) => writer.source(event, &keys_alone(found.clone())).await?,
+            (None, true) => {
+                writer
+                    .source_seen(event, &keys_alone(found.clone()))
+                    .await?
+            }
             (None, false) => {
                 let rows = keys_alone(found.clone());
                 writer.first_of_source(event, &rows).await?
@@ -227,9 +231,12 @@ impl Chunk {
     /// Rows of which something is computed here.
     async fn computed(&self, conn: Connection<'_>, writer: &Writer<'_>) -> Result<Done, DbErr> {
         let models = self.plan.load(conn, self.page()).await?;
-        let rows = self.plan.snapshot(conn, &models).await?;
+        let rows = self
+            .plan
+            .snapshot(conn, &models, Extent::BesideSource)
+            .await?;
         let records = match self.differing {
-            true => writer.source(Event::Backfilled, &rows).await?,
+            true => writer.source_seen(Event::Backfilled, &rows).await?,
             false => writer.first_of_source(Event::Backfilled, &rows).await?,
         };
         let found = rows.into_iter().map(|row| row.key).collect();

@@ -1,5 +1,9 @@
 //! The chapters: what `docs/` holds, with every example compiled and run.
 
+// Its examples run in the crate `sea-orm-record-migration`, which makes record tables.
+#[cfg_attr(not(doctest), doc = include_str!("../docs/start.md"))]
+pub mod start {}
+
 #[doc = include_str!("../docs/capture.md")]
 pub mod capture {}
 
@@ -18,6 +22,16 @@ pub mod time {}
 
 #[doc = include_str!("../docs/retention.md")]
 pub mod retention {}
+
+// Its examples run in the crate `sea-orm-record-migration`, which depends on this one.
+#[cfg_attr(not(doctest), doc = include_str!("../docs/migrations.md"))]
+pub mod migrations {}
+
+#[doc = include_str!("../docs/scale.md")]
+pub mod scale {}
+
+#[doc = include_str!("../docs/erasure.md")]
+pub mod erasure {}
 
 #[doc = include_str!("../docs/testing.md")]
 pub mod testing {}

@@ -13,7 +13,7 @@ mod upsert;
 
 pub use delete::{DeleteMany, delete_many};
 pub use insert::{KeyOf, insert_many};
-pub(crate) use rows::{Cut, Pages, Rows, note_dependents, note_guards, note_listeners};
+pub(crate) use rows::{Pages, Rows, note_guards, note_listeners, note_referenced};
 pub use update::{UpdateMany, update_many};
 pub use upsert::{UpsertMany, upsert_many};
 

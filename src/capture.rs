@@ -4,11 +4,11 @@
 //! a chunk at a time, so that memory does not grow with a fan-out. Every chunk is locked in the
 //! order of its keys when it is read, and written in a later statement.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::BoxFuture;
 use sea_orm::DbErr;
 use sea_orm::sea_query::{Condition, ExprTrait};
 
@@ -19,9 +19,10 @@ use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Touched};
 use crate::keys::{self, Run, compare, follow_each_other};
 use crate::listen::Listener;
+use crate::locks;
 use crate::plan::Shape;
 use crate::registry::registry;
-use crate::typed::{Key, Models, Page, Plan, Row, table_columns};
+use crate::typed::{Extent, Key, Models, Page, Plan, Row, table_columns};
 use crate::write::{CHUNK, Writer, keys_alone};
 
 /// Records what was noted. All records of one call share one time.
@@ -42,10 +43,24 @@ pub(crate) async fn flush(
         context,
         stamp: context.stamp()?,
         immediate,
+        locked: !immediate && !buffer.unlocked,
         followed: Mutex::default(),
+        ahead: Mutex::default(),
     };
     capture.run(buffer).await
 }
+
+/// As what rows are recorded that are there, and whether they were only looked at.
+const OF_LIVING: [(Event, bool); 8] = [
+    (Event::Created, false),
+    (Event::Updated, false),
+    (Event::Related, false),
+    (Event::Backfilled, false),
+    (Event::Created, true),
+    (Event::Updated, true),
+    (Event::Related, true),
+    (Event::Backfilled, true),
+];
 
 /// How many rows of a run one statement records at most.
 const RUN: usize = 10_000;
@@ -56,8 +71,12 @@ struct Capture<'c> {
     context: &'c Context,
     stamp: Stamp,
     immediate: bool,
+    /// Whether this transaction has locked the rows that it noted.
+    locked: bool,
     /// Links that were followed, where following them could go on for ever.
     followed: Mutex<HashSet<(usize, Key)>>,
+    /// Dependents that are still to be recorded, those that come next last.
+    ahead: Mutex<Vec<Dependents>>,
 }
 
 impl Capture<'_> {
@@ -67,38 +86,31 @@ impl Capture<'_> {
             links,
             models,
             guarded,
+            unlocked: _,
         } = buffer;
         if self.dialect.locks_rows() {
-            for (guard, links) in sorted(guarded.into_values(), |(guard, _)| guard.id) {
-                for links in keys::sorted(links).chunks(CHUNK) {
-                    guard.lock(self.conn, links.to_vec()).await?;
-                }
-            }
+            locks::before_reading(self.conn, &links, guarded).await?;
         }
         for entity in sorted(rows.into_values(), |entity| {
             entity.plan.shape().record.to_string()
         }) {
             self.touched(entity).await?;
+            self.go_ahead().await?;
         }
         for (listener, links) in sorted(links.into_values(), |(listener, _)| listener.id) {
-            self.follow(&listener, keys::sorted(links)).await?;
+            self.follow(&listener, keys::sorted(links));
+            self.go_ahead().await?;
         }
         for (listener, model) in models {
-            if let Some(condition) = listener.by_model(&*model) {
-                self.dependents(&listener, condition).await?;
-            }
+            self.follow_model(&listener, &*model);
+            self.go_ahead().await?;
         }
         Ok(())
     }
 
     /// Whether this link is followed for the first time, where it could come round again.
     fn is_new(&self, listener: &Listener, link: &Key) -> bool {
-        !listener.cyclic.load(Relaxed)
-            || self
-                .followed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert((listener.id, link.clone()))
+        !listener.cyclic.load(Relaxed) || lock(&self.followed).insert((listener.id, link.clone()))
     }
 
     fn writer<'w>(&'w self, shape: &'w Shape) -> Writer<'w> {
@@ -155,7 +167,7 @@ impl Capture<'_> {
     async fn first_records(&self, plan: &dyn Plan, run: &Run) -> Result<(), DbErr> {
         let (shape, writer) = (plan.shape(), self.writer(plan.shape()));
         if shape.is_copied(self.dialect) {
-            return writer.run_made_here(Event::Created, run).await;
+            return writer.made_here(Event::Created, run, &[]).await;
         }
         for run in run.pieces(CHUNK) {
             let key = table_columns(&shape.source.name, &[shape.key[0].source.clone()]);
@@ -170,8 +182,10 @@ impl Capture<'_> {
                 lock: false,
             };
             let models = plan.load(self.conn, page).await?;
-            let rows = plan.snapshot(self.conn, &models).await?;
-            writer.made_here(Event::Created, &rows).await?;
+            let rows = plan
+                .snapshot(self.conn, &models, Extent::BesideSource)
+                .await?;
+            writer.made_here(Event::Created, &run, &rows).await?;
         }
         Ok(())
     }
@@ -182,7 +196,7 @@ impl Capture<'_> {
         for (key, note) in notes {
             match note.model {
                 Some(models) => {
-                    let rows = plan.snapshot(self.conn, &models).await?;
+                    let rows = plan.snapshot(self.conn, &models, Extent::Whole).await?;
                     self.writer(plan.shape()).values(note.event, &rows).await?;
                 }
                 None if note.event == Event::Deleted && self.immediate => gone.push((key, note)),
@@ -204,31 +218,25 @@ impl Capture<'_> {
         }
         let shape = plan.shape();
         if shape.is_copied(self.dialect) {
-            if self.immediate && self.dialect.locks_rows() {
+            if !self.locked && self.dialect.locks_rows() {
                 // Someone else may be recording the same row: what it is and what its latest record
                 // says must be read under a lock.
                 let keys: Vec<_> = notes.iter().map(|(key, _)| key.clone()).collect();
-                let page = page(self.dialect, shape, &keys);
+                let page = page(shape, &keys);
                 plan.keys(self.conn, page.condition).await?;
             }
-            for event in [
-                Event::Created,
-                Event::Updated,
-                Event::Related,
-                Event::Backfilled,
-            ] {
+            for (event, seen) in OF_LIVING {
                 let same = notes
                     .iter()
-                    .filter(|(_, note)| event_of_living(note) == event);
+                    .filter(|(_, note)| (event_of_living(note), note.seen) == (event, seen));
                 let keys: Vec<_> = same.map(|(key, _)| key.clone()).collect();
-                self.writer(shape).source(event, &keys_alone(keys)).await?;
+                self.of_source(shape, event, seen, &keys_alone(keys))
+                    .await?;
             }
             return Ok(notes.into_iter().filter(|(_, note)| note.deleted).collect());
         }
         let links: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
-        let models = plan
-            .load(self.conn, page(self.dialect, shape, &links))
-            .await?;
+        let models = plan.load(self.conn, page(shape, &links)).await?;
         self.loaded(plan, &models, &notes).await?;
         let found: HashSet<Key> = plan.keys_of(&models).into_iter().collect();
         Ok(notes
@@ -243,28 +251,39 @@ impl Capture<'_> {
         models: &Models,
         notes: &[(Key, Note)],
     ) -> Result<(), DbErr> {
-        let mut rows = plan.snapshot(self.conn, models).await?;
-        for event in [
-            Event::Created,
-            Event::Updated,
-            Event::Related,
-            Event::Backfilled,
-        ] {
+        let mut rows = plan
+            .snapshot(self.conn, models, Extent::BesideSource)
+            .await?;
+        for (event, seen) in OF_LIVING {
             let belongs = |row: &Row| {
                 let at = notes.binary_search_by(|(key, _)| compare(key, &row.key));
-                at.map_or(event == Event::Updated, |at| {
-                    event_of_living(&notes[at].1) == event
+                at.map_or((event, seen) == (Event::Updated, false), |at| {
+                    (event_of_living(&notes[at].1), notes[at].1.seen) == (event, seen)
                 })
             };
             let (same, rest): (Vec<_>, Vec<_>) = rows.into_iter().partition(belongs);
             rows = rest;
-            self.writer(plan.shape()).source(event, &same).await?;
+            self.of_source(plan.shape(), event, seen, &same).await?;
         }
         // The dependents of rows that were written have been noted with them.
         if notes.iter().any(|(_, note)| note.event == Event::Related) {
-            self.propagate(plan, models).await?;
+            self.propagate(plan, models)?;
         }
         Ok(())
+    }
+
+    async fn of_source(
+        &self,
+        shape: &Shape,
+        event: Event,
+        seen: bool,
+        rows: &[Row],
+    ) -> Result<u64, DbErr> {
+        let writer = self.writer(shape);
+        match seen {
+            true => writer.source_seen(event, rows).await,
+            false => writer.source(event, rows).await,
+        }
     }
 
     /// Records that rows are gone; rows without any record get one from what they were.
@@ -279,86 +298,109 @@ impl Capture<'_> {
             return Ok(());
         }
         for models in notes.into_iter().filter_map(|(_, note)| note.last) {
-            let rows = plan.snapshot(self.conn, &models).await?;
+            let rows = plan.snapshot(self.conn, &models, Extent::Whole).await?;
             writer.first(Event::Deleted, &rows).await?;
         }
         Ok(())
     }
 
-    /// Records the dependents of watched rows with these link values.
-    async fn follow(&self, listener: &Listener, mut links: Vec<Key>) -> Result<(), DbErr> {
+    /// Will record the dependents of watched rows with these link values.
+    fn follow(&self, listener: &Arc<Listener>, mut links: Vec<Key>) {
         links.retain(|link| self.is_new(listener, link));
-        for links in links.chunks(CHUNK) {
-            if let Some(condition) = listener.by_links(self.dialect, links) {
-                self.dependents(listener, condition).await?;
-            }
-        }
-        Ok(())
+        let conditions = links.chunks(CHUNK).rev();
+        let conditions = conditions.filter_map(|links| listener.by_links(links));
+        let mut ahead = lock(&self.ahead);
+        ahead.extend(conditions.map(|condition| Dependents::of(listener, condition)));
     }
 
-    /// Records dependents a chunk at a time, each followed by its own dependents.
-    fn dependents<'a>(
-        &'a self,
-        listener: &'a Listener,
-        condition: Condition,
-    ) -> BoxFuture<'a, Result<(), DbErr>> {
-        Box::pin(async move {
-            let plan = &*listener.dependent;
-            let mut after = None;
-            loop {
-                let page = Page {
-                    condition: condition.clone(),
-                    after: after.as_ref(),
-                    limit: CHUNK as u64,
-                    lock: true,
-                };
-                let models = plan.load(self.conn, page).await?;
-                let rows = plan.snapshot(self.conn, &models).await?;
-                self.writer(plan.shape())
-                    .source(Event::Related, &rows)
-                    .await?;
-                self.propagate(plan, &models).await?;
-                match rows.into_iter().nth(CHUNK - 1) {
-                    Some(last) => after = Some(last.key),
-                    None => return Ok(()),
-                }
+    /// Records all dependents that are to be followed, and theirs. A stack rather than recursion: a
+    /// chain of rows may be long. It holds keys, and never more than a chunk of them for each level.
+    async fn go_ahead(&self) -> Result<(), DbErr> {
+        loop {
+            let next = lock(&self.ahead).pop();
+            match next {
+                Some(dependents) => self.dependents(dependents).await?,
+                None => return Ok(()),
             }
-        })
+        }
+    }
+
+    /// Records a chunk of dependents; the next one comes after those who depend on these.
+    async fn dependents(&self, dependents: Dependents) -> Result<(), DbErr> {
+        let plan = &*Arc::clone(&dependents.listener.dependent);
+        let page = Page {
+            condition: dependents.condition.clone(),
+            after: dependents.after.as_ref(),
+            limit: CHUNK as u64,
+            lock: true,
+        };
+        let models = plan.load(self.conn, page).await?;
+        let rows = plan
+            .snapshot(self.conn, &models, Extent::BesideSource)
+            .await?;
+        self.writer(plan.shape())
+            .source_seen(Event::Related, &rows)
+            .await?;
+        if let Some(last) = rows.into_iter().nth(CHUNK - 1) {
+            lock(&self.ahead).push(Dependents {
+                after: Some(last.key),
+                ..dependents
+            });
+        }
+        self.propagate(plan, &models)
     }
 
     /// Goes on from rows that were looked at because of others, whether or not they changed.
-    async fn propagate(&self, plan: &dyn Plan, models: &Models) -> Result<(), DbErr> {
+    fn propagate(&self, plan: &dyn Plan, models: &Models) -> Result<(), DbErr> {
         let registry = registry();
         let node = registry.node_of(plan.shape().type_id)?;
         for listener in node.map_or(&[][..], |node| &node.listeners) {
             match listener.columns() {
                 Some(columns) => {
                     let links: HashSet<Key> = plan.links(models, columns).into_iter().collect();
-                    self.follow(listener, keys::sorted(links)).await?;
+                    self.follow(listener, keys::sorted(links));
                 }
-                None => self.propagate_models(listener, plan, models).await?,
+                None => self.propagate_models(listener, plan, models),
             }
         }
         Ok(())
     }
 
-    async fn propagate_models(
-        &self,
-        listener: &Listener,
-        plan: &dyn Plan,
-        models: &Models,
-    ) -> Result<(), DbErr> {
+    fn propagate_models(&self, listener: &Arc<Listener>, plan: &dyn Plan, models: &Models) {
         let keys = plan.keys_of(models);
         for (model, key) in plan.each(models).into_iter().zip(keys) {
-            if !self.is_new(listener, &key) {
-                continue;
-            }
-            if let Some(condition) = listener.by_model(model) {
-                self.dependents(listener, condition).await?;
+            if self.is_new(listener, &key) {
+                self.follow_model(listener, model);
             }
         }
-        Ok(())
     }
+
+    fn follow_model(&self, listener: &Arc<Listener>, model: &dyn Any) {
+        if let Some(condition) = listener.by_model(model) {
+            lock(&self.ahead).push(Dependents::of(listener, condition));
+        }
+    }
+}
+
+/// Dependents that are to be recorded, in the order of their keys.
+struct Dependents {
+    listener: Arc<Listener>,
+    condition: Condition,
+    after: Option<Key>,
+}
+
+impl Dependents {
+    fn of(listener: &Arc<Listener>, condition: Condition) -> Self {
+        Self {
+            listener: Arc::clone(listener),
+            condition,
+            after: None,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The run of notes whose keys follow each other.
@@ -385,12 +427,12 @@ pub(crate) async fn differs(
     let shape = plan.shape();
     let page = Page {
         lock: false,
-        ..page(Dialect::of(&conn), shape, std::slice::from_ref(&key))
+        ..page(shape, std::slice::from_ref(&key))
     };
     let models = plan.load(conn, page).await?;
     let context = Context::new();
     let writer = Writer::new(conn, shape, &context, context.stamp()?);
-    let rows = plan.snapshot(conn, &models).await?;
+    let rows = plan.snapshot(conn, &models, Extent::Whole).await?;
     if rows.is_empty() {
         return writer.lacks_tombstone(&keys_alone(vec![key])[0]).await;
     }
@@ -410,7 +452,7 @@ pub(crate) async fn unrecorded(
         return Ok(None);
     }
     let keys: Vec<Key> = places.iter().map(|place| keys[*place].clone()).collect();
-    let page = page(Dialect::of(&conn), shape, &keys);
+    let page = page(shape, &keys);
     plan.load(conn, page).await.map(Some)
 }
 
@@ -422,17 +464,17 @@ pub(crate) async fn record_first(
     event: Event,
     models: &Models,
 ) -> Result<(), DbErr> {
-    let rows = plan.snapshot(conn, models).await?;
+    let rows = plan.snapshot(conn, models, Extent::Whole).await?;
     let writer = Writer::new(conn, plan.shape(), context, context.stamp()?);
     writer.first(event, &rows).await
 }
 
 /// The rows with these keys.
-pub(crate) fn page<'p>(dialect: Dialect, shape: &Shape, keys: &[Key]) -> Page<'p> {
+pub(crate) fn page<'p>(shape: &Shape, keys: &[Key]) -> Page<'p> {
     let names: Vec<_> = shape.key.iter().map(|key| key.source.clone()).collect();
     let columns = table_columns(&shape.source.name, &names);
     Page {
-        condition: Condition::all().add(dialect.is_among(columns, keys)),
+        condition: Condition::all().add((shape.among)(columns, &names, keys)),
         after: None,
         limit: CHUNK as u64,
         lock: true,

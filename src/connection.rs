@@ -26,11 +26,23 @@ use crate::unseen::{Unseen, UnseenWrites};
 /// SQLite IMMEDIATE, unless told otherwise.
 ///
 /// ```
-/// # async fn example() -> Result<(), sea_orm::DbErr> {
-/// use sea_orm_record::prelude::*;
-///
-/// let db = RecordedConnection::new(sea_orm::Database::connect("sqlite::memory:").await?);
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, article) = blog().await?;
+/// // In an application: RecordedConnection::new(Database::connect(url).await?), and for a request
 /// let alice = db.with_context(Context::actor("alice").reason("typo"));
+/// let mut edited = article.clone().into_active_model();
+/// edited.title = Set("Hello, world".to_owned());
+/// let article = edited.update(&alice).await?;
+///
+/// let latest = article.records().latest().one(&db).await?.ok_or("no record")?;
+/// assert_eq!(latest.actor.as_deref(), Some("alice"));
+///
+/// let mut edited = article.clone().into_active_model();
+/// edited.title = Set("Not recorded".to_owned());
+/// edited.update(&db.without_recording()).await?;
+/// assert!(article.has_unrecorded_changes(&db).await?);
 /// # Ok(())
 /// # }
 /// ```
@@ -44,7 +56,9 @@ pub struct RecordedConnection {
 }
 
 impl RecordedConnection {
-    /// Records what is saved through this connection, by nobody in particular.
+    /// Records what is saved through this connection. Default: an empty context, as
+    /// [`Context::new`]; a warning of writes past the hooks ([`UnseenWrites::Warn`]); not
+    /// [`strict`](Self::strict).
     pub fn new(inner: DatabaseConnection) -> Self {
         Self {
             inner,
@@ -55,7 +69,8 @@ impl RecordedConnection {
         }
     }
 
-    /// The same pool, acting for someone.
+    /// The same pool, acting for someone: in a web application, one for each request. It is as cheap
+    /// as a clone.
     #[must_use]
     pub fn with_context(&self, context: Context) -> Self {
         Self {
@@ -176,8 +191,8 @@ impl RecordedConnection {
 
     /// Runs a closure in a transaction as `transaction` does, and again from the start where that
     /// fails with an error that [`is_retryable`](crate::is_retryable): a deadlock, a serialization
-    /// failure, a busy file. It is run at most `times` times, with no wait between; then the last
-    /// error is what it was.
+    /// failure, a busy file. It is run at least once and at most `times` times, with no wait between;
+    /// then the last error is returned.
     ///
     /// # Errors
     ///
@@ -267,12 +282,33 @@ pub(crate) async fn undo(txn: DatabaseTransaction) -> bool {
     undone.is_ok()
 }
 
-/// A transaction that gathers what is written and records it at its outermost commit.
+/// A recorded transaction: it notes what is written and records it at its outermost commit.
 ///
 /// Hooks only note which rows they saw. The commit reads those rows and their dependents once, in
 /// sets, and writes a record for each that changed: at most one a row, however often it was saved.
 /// Nested transactions are savepoints that share the notes; what is rolled back leaves no record.
 /// Reading a record table within it records first, so that one reads one's own records.
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, article) = blog().await?;
+/// let alice = db.with_context(Context::actor("alice"));
+/// alice
+///     .transaction_async(async |txn| {
+///         for text in ["one", "one two"] {
+///             let mut edited = article.clone().into_active_model();
+///             edited.text = Set(text.to_owned());
+///             edited.update(txn).await?;
+///         }
+///         Ok::<_, sea_orm::DbErr>(())
+///     })
+///     .await?;
+/// assert_eq!(article.records().all(&db).await?.len(), 2);    // one of its insert, one of both saves
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RecordedTransaction {
     inner: DatabaseTransaction,
@@ -297,12 +333,17 @@ impl RecordedTransaction {
         &self.unit
     }
 
+    pub(crate) fn shared_unit(&self) -> Arc<Unit> {
+        Arc::clone(&self.unit)
+    }
+
     /// Which database this is; named here as it is in `ConnectionTrait` and in `StreamTrait`.
     pub fn get_database_backend(&self) -> DbBackend {
         ConnectionTrait::get_database_backend(&self.inner)
     }
 
-    /// Records what has been written so far; the commit does this by itself.
+    /// Records what has been written so far; the commit does this by itself. It is for what must be
+    /// recorded before something else happens in the transaction, such as raw SQL on the record table.
     ///
     /// It runs in a savepoint. Where it fails no record is left, and the transaction can only be
     /// rolled back.
@@ -318,8 +359,9 @@ impl RecordedTransaction {
         let flushing = self.unit.begins();
         let savepoint = self.inner.begin().await?;
         let buffer = self.unit.take();
-        // What a savepoint records is taken back with it, so it is looked at again further out.
-        let again = (!self.outermost).then(|| buffer.clone());
+        // What is recorded within a nested transaction, also by one further out that flushes while it
+        // is open, is taken back with it: so it is looked at again in the end.
+        let again = self.unit.has_savepoints().then(|| buffer.clone());
         match flush(
             Connection::new(&savepoint),
             &self.unit.context,
@@ -362,7 +404,9 @@ impl RecordedTransaction {
             return self.inner.commit().await;
         }
         let Self { inner, unit, .. } = self;
-        unit.undivided(inner.commit()).await
+        unit.undivided(inner.commit()).await?;
+        unit.keeps_savepoint();
+        Ok(())
     }
 
     /// Undoes what was written, back to where this transaction began.
@@ -404,7 +448,7 @@ impl RecordedTransaction {
     }
 
     fn nested(&self, inner: DatabaseTransaction) -> Self {
-        self.unit.doubts_births();
+        self.unit.makes_savepoint();
         Self {
             inner,
             unit: Arc::clone(&self.unit),
@@ -455,11 +499,13 @@ macro_rules! impl_connection {
 
             async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
                 self.look(&stmt.sql, true)?;
+                self.before(&stmt.sql).await?;
                 self.inner.execute_raw(stmt).await
             }
 
             async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
                 self.look(sql, false)?;
+                self.before(sql).await?;
                 self.inner.execute_unprepared(sql).await
             }
 

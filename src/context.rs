@@ -26,7 +26,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context that names nobody.
+    /// A context that names nobody and gives no reason, on the wall clock.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,10 +1,11 @@
 //! What differs between databases. No other file branches on one, but for its rooms
 //! `dialect/values.rs`: which values a database keeps as they are; and `dialect/numbers.rs`: how
-//! numbers are aggregated.
+//! numbers are aggregated; and `dialect/neutral.rs`: what stands for nothing.
 //!
 //! Sources are named where a choice would surprise: the manuals of PostgreSQL 15, MariaDB 10.11,
 //! MySQL 8 and SQLite 3.
 
+mod neutral;
 mod numbers;
 mod values;
 
@@ -13,7 +14,7 @@ pub(crate) use numbers::NumberKind;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ColumnType, Expr, ExprTrait, LockType, SelectStatement, ValueTuple};
+use sea_orm::sea_query::{ColumnType, LockType, SelectStatement};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -142,6 +143,12 @@ impl Dialect {
         self.0 != DbBackend::Sqlite
     }
 
+    /// Whether the check of a foreign key takes a lock on the referenced row that ours must wait for:
+    /// InnoDB's shared one (MySQL, 17.7.3). PostgreSQL's FOR KEY SHARE goes beside it.
+    pub(crate) fn checks_lock_out(self) -> bool {
+        self.0 == DbBackend::MySql
+    }
+
     /// The lock that an UPDATE of a column outside every key takes. PostgreSQL's weaker one lets
     /// foreign keys be checked beside it (manual, 13.3.2).
     pub(crate) fn row_lock(self) -> LockType {
@@ -175,15 +182,28 @@ impl Dialect {
 
     /// Options of a transaction that nothing can be locked for: SERIALIZABLE, where writers are not
     /// one at a time anyway.
-    pub(crate) fn burial_options(self) -> TransactionOptions {
+    pub(crate) fn alone_options(self) -> TransactionOptions {
         TransactionOptions {
             isolation_level: self.locks_rows().then_some(IsolationLevel::Serializable),
             ..Default::default()
         }
     }
 
+    /// How far the last inserted id that it tells of is from the first of so many rows in a statement:
+    /// SQLite tells of the last row (without RETURNING, which SeaORM's feature
+    /// `sqlite-use-returning-for-3_35` uses), MySQL of the first.
+    pub(crate) fn keys_before_last_id(self, rows: usize) -> i64 {
+        match self.0 {
+            DbBackend::Sqlite => rows as i64 - 1,
+            _ => 0,
+        }
+    }
+
     /// The step between the keys that AUTO_INCREMENT gives; Galera nodes take turns.
     pub(crate) async fn key_step(self, db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+        if self.0 == DbBackend::Sqlite {
+            return Ok(1);
+        }
         let statement = Statement::from_string(
             self.0,
             "SELECT CAST(@@auto_increment_increment AS SIGNED) AS step",
@@ -198,14 +218,6 @@ impl Dialect {
         self.0 != DbBackend::Postgres
     }
 
-    /// Whether `columns` together are one of `links`.
-    pub(crate) fn is_among(self, mut columns: Vec<Expr>, links: &[Vec<Value>]) -> Expr {
-        match columns.len() {
-            1 => columns.remove(0).is_in(links.iter().flatten().cloned()),
-            _ => Expr::tuple(columns).in_tuples(links.iter().cloned().map(ValueTuple::Many)),
-        }
-    }
-
     /// Null-safe equality of two values of a recorded column.
     pub(crate) fn same(self, sql: &mut Sql, ty: &ColumnType, a: &str, b: &str) {
         let (left, operator, right) = match (self.0, ty) {
@@ -218,8 +230,15 @@ impl Dialect {
                 ("CAST(", " IS NOT DISTINCT FROM ", " AS bpchar)")
             }
             // `varchar[]` has no equality with `text[]`, which is what is bound.
-            (DbBackend::Postgres, ColumnType::Array(of)) if is_text(of) => {
-                ("CAST(", " IS NOT DISTINCT FROM ", " AS text[])")
+            (DbBackend::Postgres, ColumnType::Array(of)) if is_text(of) => (
+                "CAST(",
+                " IS NOT DISTINCT FROM ",
+                " AS text[]) COLLATE \"C\"",
+            ),
+            // By bytes: `citext` and collations that are not deterministic hold other texts for the
+            // same. And what has no equality at all, as `xml`, has a text.
+            (DbBackend::Postgres, ty) if is_text(ty) => {
+                ("CAST(", " IS NOT DISTINCT FROM ", " AS text) COLLATE \"C\"")
             }
             (DbBackend::Postgres, _) => ("", " IS NOT DISTINCT FROM ", ""),
             // By value: MySQL's JSON_EXTRACT gives its normal form, and MariaDB, whose JSON is
@@ -324,6 +343,23 @@ impl Dialect {
         sql.push(")) v");
     }
 
+    /// Arrays, in the order of the keys of a run, and the first of these, beside each row of the run.
+    pub(crate) fn arrays_beside(self, sql: &mut Sql, arrays: usize) {
+        sql.push(" CROSS JOIN (SELECT ");
+        for array in 1..=arrays {
+            sql.placeholder().push(&format!(" AS column{array}, "));
+        }
+        sql.placeholder().push(" AS first) v");
+    }
+
+    /// The element that such an array has for a row. By its place, it needs no join.
+    pub(crate) fn element_of_run(self, array: usize, key: &str) -> String {
+        format!(
+            "(v.column{})[CAST({key} - v.first AS integer) + 1]",
+            array + 1
+        )
+    }
+
     /// A bound time as a column of a derived table, which no column beside it gives its type.
     pub(crate) fn time_cell(self, sql: &mut Sql) {
         match self.0 {
@@ -332,8 +368,29 @@ impl Dialect {
         };
     }
 
-    /// A DELETE from a table of the rows that a derived table lists: of the same values, in the same
-    /// order, as `columns` has them.
+    /// A join that goes through what stands before it and seeks in what comes after it.
+    pub(crate) fn join_in_order(self) -> &'static str {
+        match self.0 {
+            DbBackend::Postgres => " INNER JOIN ",
+            DbBackend::MySql => " STRAIGHT_JOIN ",
+            _ => " CROSS JOIN ",
+        }
+    }
+
+    /// After the name of a table that is sought by its primary key: beside a constant time MariaDB takes
+    /// the index on times, and so all records of that time.
+    pub(crate) fn by_primary_key(self) -> &'static str {
+        match self.0 {
+            DbBackend::MySql => " FORCE INDEX (PRIMARY)",
+            _ => "",
+        }
+    }
+
+    /// A DELETE from a table of the rows that a derived table lists, each by its key and a time, while
+    /// the row of the same key and the other time listed is there.
+    ///
+    /// `columns` are those of the key and the time, in the order in which they are listed; the other
+    /// time comes last.
     pub(crate) fn delete_listed(
         self,
         sql: &mut Sql,
@@ -341,11 +398,28 @@ impl Dialect {
         columns: &[&str],
         rows: impl Fn(&mut Sql),
     ) {
-        let joined = |sql: &mut Sql| {
-            sql.list(columns.iter().enumerate(), " AND ", |sql, (at, column)| {
-                sql.column("r", column)
-                    .push(&format!(" = v.column{}", at + 1));
-            });
+        let last = columns.len();
+        let same = |sql: &mut Sql, alias: &str, at: usize| {
+            sql.list(
+                columns.iter().enumerate(),
+                " AND ",
+                |sql, (place, column)| {
+                    let listed = if place + 1 == last { at } else { place + 1 };
+                    sql.column(alias, column)
+                        .push(&format!(" = v.column{listed}"));
+                },
+            );
+        };
+        let (gone, beside) = (last, last + 1);
+        // In this order, so that the list is gone through and the table sought.
+        let listed = |sql: &mut Sql| {
+            rows(sql);
+            for (alias, at) in [("r", gone), ("b", beside)] {
+                sql.push(self.join_in_order());
+                table(sql);
+                sql.push(&format!(" {alias} ON "));
+                same(sql, alias, at);
+            }
         };
         match self.0 {
             DbBackend::Postgres => {
@@ -353,27 +427,23 @@ impl Dialect {
                 table(sql);
                 sql.push(" r USING ");
                 rows(sql);
+                sql.push(self.join_in_order());
+                table(sql);
+                sql.push(" b ON ");
+                same(sql, "b", beside);
                 sql.push(" WHERE ");
-                joined(sql);
+                same(sql, "r", gone);
             }
             DbBackend::MySql => {
-                // In this order, so that the list is gone through and the table sought.
                 sql.push("DELETE r FROM ");
-                rows(sql);
-                sql.push(" STRAIGHT_JOIN ");
-                table(sql);
-                sql.push(" r ON ");
-                joined(sql);
+                listed(sql);
             }
             _ => {
+                // By rows of values it seeks with the first column alone: all records of a row for each.
                 sql.push("DELETE FROM ");
                 table(sql);
-                sql.push(" WHERE (")
-                    .list(columns, ", ", |sql, column| {
-                        sql.ident(column);
-                    })
-                    .push(") IN (SELECT * FROM ");
-                rows(sql);
+                sql.push(" WHERE _rowid_ IN (SELECT r._rowid_ FROM ");
+                listed(sql);
                 sql.push(")");
             }
         }
@@ -453,6 +523,15 @@ impl Dialect {
                     | ColumnType::Money(_)
                     | ColumnType::Json
                     | ColumnType::JsonBinary
+            )
+    }
+
+    /// Whether such a copy cannot be [altered](Self::alters), whatever the value.
+    pub(crate) fn copies_unseen(self, ty: &ColumnType) -> bool {
+        self.0 != DbBackend::MySql
+            && matches!(
+                ty,
+                ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text | ColumnType::Blob
             )
     }
 }

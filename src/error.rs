@@ -9,6 +9,22 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 /// Each message names the entity, column, rule or row that it is about and says what to do.
 /// Messages and traces never show recorded values.
 ///
+/// | variant | when | what to do |
+/// | --- | --- | --- |
+/// | [`Plan`](Self::Plan) | at the first save of an entity, or in [`check`](crate::check) | correct the entity or its recorder, as the message says |
+/// | [`Database`](Self::Database) | the database refused a statement of ours | run the migrations if [`is_missing_table`](Self::is_missing_table), the transaction again if [`is_retryable`](Self::is_retryable) |
+/// | [`Property`](Self::Property) | a property closure failed or panicked | correct the closure |
+/// | [`Value`](Self::Value) | a value would be altered by the database | refuse it as bad input, or widen the column |
+/// | [`Stranded`](Self::Stranded) | in a plain transaction, a row stands without its record | roll the transaction back |
+/// | [`Interrupted`](Self::Interrupted) | at the commit, after a future was dropped in a recorded transaction | roll it back, and run it again |
+/// | [`Unseen`](Self::Unseen) | a write past the hooks, where such are refused | write as the message says |
+/// | [`NotAtomic`](Self::NotAtomic) | a save by a trait method on a [`strict`](crate::RecordedConnection::strict) pool | save by the inherent method, or in a transaction |
+/// | [`Clock`](Self::Clock) | the time set by a context is in the future, or not after the row's last record | set another time |
+/// | [`Bulk`](Self::Bulk) | a bulk write that cannot be recorded as asked | write the rows otherwise, as the message says |
+/// | [`Restore`](Self::Restore) | a record cannot be put back | set the columns that the message names |
+/// | [`Erasure`](Self::Erasure) | a history cannot be erased as asked | [`mark_holds`](crate::Erase::mark_holds), or as the message says |
+/// | [`Rule`](Self::Rule), [`Window`](Self::Window), [`Zone`](Self::Zone), [`Resample`](Self::Resample), [`Retention`](Self::Retention), [`Frame`](Self::Frame), [`Type`](Self::Type) | a question that cannot be asked so | ask as the message says |
+///
 /// SeaORM's hooks and executors speak [`DbErr`]; a `RecordError` travels inside one and
 /// [`RecordError::of`] finds it again:
 ///
@@ -170,11 +186,31 @@ pub enum RecordError {
         problem: String,
     },
 
+    /// Records that cannot be imported; none was.
+    #[error("records of `{entity}` cannot be imported: {problem}")]
+    Import {
+        /// Table of the recorded entity.
+        entity: String,
+        /// Why not, and what to do.
+        problem: String,
+    },
+
     /// A retention whose tiers do not follow each other.
     #[error("the retention cannot be used: {problem}")]
     Retention {
         /// Which tier is wrong, and what to write instead.
         problem: String,
+    },
+
+    /// A history that cannot be erased as asked; nothing was erased.
+    #[error("the history of a row of `{entity}` cannot be erased: {problem}")]
+    Erasure {
+        /// Table of the recorded entity.
+        entity: String,
+        /// Why not, with the column's name, and what to do.
+        problem: String,
+        /// What reading the mark brought, where it was read.
+        source: Option<DbErr>,
     },
 
     /// Records that cannot be put in a data frame.
@@ -296,7 +332,9 @@ impl From<RecordError> for DbErr {
 
 /// Whether running the whole transaction again may succeed; see [`RecordError::is_retryable`].
 ///
-/// Takes SeaORM's error, since that is what a save returns.
+/// Takes SeaORM's error, since that is what a save returns. On MySQL and MariaDB a savepoint that is
+/// gone counts: a deadlock, or on a Galera cluster another node's write, has undone its transaction.
+/// (So does a statement that commits implicitly, such as `CREATE TABLE`, which has no place in one.)
 ///
 /// ```
 /// assert!(!sea_orm_record::is_retryable(&sea_orm::DbErr::RecordNotUpdated));
@@ -312,9 +350,22 @@ pub fn is_retryable(error: &DbErr) -> bool {
         // SQLite: SQLITE_BUSY and SQLITE_LOCKED; the low byte of an extended code is the primary one.
         Ok(number) if code.len() < 5 => matches!(number & 0xff, 5 | 6),
         // PostgreSQL: serialization_failure, deadlock_detected, lock_not_available; MySQL says
-        // 40001 for a deadlock (1213) and has no SQLSTATE of its own for a lock timeout (1205).
-        _ => matches!(code.as_str(), "40001" | "40P01" | "55P03") || text.starts_with("1205 "),
+        // 40001 for a deadlock (1213) and has no SQLSTATE of its own for a lock timeout (1205), nor
+        // MariaDB for a row that changed since a snapshot (1020, `innodb_snapshot_isolation`).
+        _ => {
+            matches!(code.as_str(), "40001" | "40P01" | "55P03")
+                || text.starts_with("1205 ")
+                || text.starts_with("1020 ")
+                || is_lost_savepoint(&text)
+        }
     }
+}
+
+/// MySQL undoes the whole transaction of a deadlock's victim, and its savepoints with it. Where the
+/// victim was idle, as one is whose rows another node of a Galera cluster has written, the savepoint
+/// is the first to say so (error 1305).
+fn is_lost_savepoint(text: &str) -> bool {
+    text.starts_with("1305 ") && text.contains("SAVEPOINT")
 }
 
 /// Without what SeaORM says around an error of ours.

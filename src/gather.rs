@@ -5,6 +5,8 @@
 
 mod notes;
 
+use std::any::TypeId;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +18,8 @@ use sea_orm::{
 use crate::RecordError;
 use crate::context::Context;
 use crate::erased::Connection;
+use crate::listen::Guard;
+use crate::typed::Key;
 use crate::unseen::{Unseen, UnseenWrites};
 
 pub(crate) use notes::{Buffer, Note, Touched};
@@ -30,24 +34,25 @@ pub(crate) struct Unit {
     /// Who looks out for writes that no hook sees.
     pub(crate) unseen: Unseen,
     buffer: Mutex<Buffer>,
+    /// The guards and links whose locks were taken before the row was written.
+    held: Mutex<HashSet<(usize, Key)>>,
+    /// Rows that were to be deleted and were not there.
+    missed: Mutex<HashSet<(TypeId, Key)>>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
     /// Whether what was made here may have been undone since, and made again by others: there were
     /// savepoints, or the transaction is the user's.
     doubtful: AtomicBool,
+    /// Nested transactions that were begun and not kept.
+    savepoints: AtomicUsize,
 }
 
 impl Unit {
-    pub(crate) fn immediate(context: &Context) -> Self {
+    /// Of one save: its statements, and those of the user's own hooks.
+    pub(crate) fn immediate(context: &Context, unseen: UnseenWrites) -> Self {
         Self {
-            context: context.for_unit(),
             immediate: true,
-            paused: false,
-            // Its statements are those of one save.
-            unseen: Unseen::in_transaction(UnseenWrites::Allow),
-            buffer: Mutex::default(),
-            interrupted: AtomicUsize::new(0),
-            doubtful: AtomicBool::new(false),
+            ..Self::gathered(context, false, unseen)
         }
     }
 
@@ -58,8 +63,11 @@ impl Unit {
             paused,
             unseen: Unseen::in_transaction(unseen),
             buffer: Mutex::default(),
+            held: Mutex::default(),
+            missed: Mutex::default(),
             interrupted: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
+            savepoints: AtomicUsize::new(0),
         }
     }
 
@@ -72,7 +80,54 @@ impl Unit {
         if self.doubtful.load(Ordering::Relaxed) {
             buffer.doubt_births();
         }
+        buffer.unlocked |= self.has_savepoints();
+        buffer.unguard(&self.held());
         buffer
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<(usize, Key)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that this transaction has locked what rows with these links depend on. Only where a
+    /// savepoint that is rolled back gives up no locks.
+    pub(crate) fn holds(&self, guard: &Guard, links: HashSet<Key>) {
+        self.held()
+            .extend(links.into_iter().map(|link| (guard.id, link)));
+    }
+
+    /// Says that a row that is to be deleted is not there.
+    pub(crate) fn misses(&self, entity: TypeId, key: Key) {
+        self.missed().insert((entity, key));
+    }
+
+    /// Whether a row that was to be deleted was not there.
+    pub(crate) fn takes_missed(&self, entity: TypeId, key: &Key) -> bool {
+        self.missed().remove(&(entity, key.clone()))
+    }
+
+    fn missed(&self) -> MutexGuard<'_, HashSet<(TypeId, Key)>> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a nested transaction is open, or was undone.
+    pub(crate) fn has_savepoints(&self) -> bool {
+        self.savepoints.load(Ordering::Relaxed) > 0
+    }
+
+    /// A nested transaction begins; one that is not [kept](Self::keeps_savepoint) is undone.
+    pub(crate) fn makes_savepoint(&self) {
+        self.doubts_births();
+        self.savepoints.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether a save by the inherent methods is under way, or a bulk write, which know what they met.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.immediate || self.interrupted.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn keeps_savepoint(&self) {
+        self.savepoints.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(crate) fn doubts_births(&self) {
@@ -126,6 +181,18 @@ pub(crate) struct Gathering<'c> {
     pub(crate) unit: Unit,
 }
 
+impl Gathering<'_> {
+    /// The statement, looked at; none where nobody looks, and where it is best left unbuilt.
+    fn looked_at<S: StatementBuilder>(&self, statement: &S) -> Result<Option<Statement>, DbErr> {
+        if self.unit.unseen.policy() == UnseenWrites::Allow {
+            return Ok(None);
+        }
+        let statement = statement.build(&self.conn.get_database_backend());
+        self.unit.unseen.look(&statement.sql, true)?;
+        Ok(Some(statement))
+    }
+}
+
 #[async_trait]
 impl ConnectionTrait for Gathering<'_> {
     fn get_database_backend(&self) -> DbBackend {
@@ -133,31 +200,44 @@ impl ConnectionTrait for Gathering<'_> {
     }
 
     async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.unit.unseen.look(&stmt.sql, true)?;
         self.conn.execute_raw(stmt).await
     }
 
     async fn execute<S: StatementBuilder>(&self, stmt: &S) -> Result<ExecResult, DbErr> {
-        self.conn.execute(stmt).await
+        match self.looked_at(stmt)? {
+            Some(stmt) => self.conn.execute_raw(stmt).await,
+            None => self.conn.execute(stmt).await,
+        }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.unit.unseen.look(sql, false)?;
         self.conn.execute_unprepared(sql).await
     }
 
     async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.unit.unseen.look(&stmt.sql, true)?;
         self.conn.query_one_raw(stmt).await
     }
 
     async fn query_one<S: StatementBuilder>(&self, stmt: &S) -> Result<Option<QueryResult>, DbErr> {
-        self.conn.query_one(stmt).await
+        match self.looked_at(stmt)? {
+            Some(stmt) => self.conn.query_one_raw(stmt).await,
+            None => self.conn.query_one(stmt).await,
+        }
     }
 
     async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.unit.unseen.look(&stmt.sql, true)?;
         self.conn.query_all_raw(stmt).await
     }
 
     async fn query_all<S: StatementBuilder>(&self, stmt: &S) -> Result<Vec<QueryResult>, DbErr> {
-        self.conn.query_all(stmt).await
+        match self.looked_at(stmt)? {
+            Some(stmt) => self.conn.query_all_raw(stmt).await,
+            None => self.conn.query_all(stmt).await,
+        }
     }
 
     fn support_returning(&self) -> bool {

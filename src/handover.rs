@@ -20,7 +20,7 @@ static LEFT: LazyLock<Mutex<Left>> = LazyLock::new(Mutex::default);
 
 /// Leaves what a deletion of the row will want to know.
 pub(crate) fn leave(entity: TypeId, key: Key, notes: Buffer) {
-    let size = notes.noted_rows();
+    let size = notes.size();
     if size > 0 {
         left().leave((entity, key), notes, size, MOST);
     }

@@ -45,25 +45,29 @@
 //! # fn main() {}
 //! ```
 
+mod moves;
+
 use std::any::TypeId;
 use std::sync::Arc;
 
 use sea_orm::{
     ActiveModelBehavior, ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr,
     DeleteResult, EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult, Value,
+    PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult,
 };
 
-use crate::bulk::{note_dependents, note_guards, note_listeners};
+use self::moves::{lock_ahead, moves, note_old};
+use crate::bulk::{note_guards, note_listeners};
+use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::handover;
-use crate::operation::{self, apart, run};
-use crate::recorded::{column_named, table_name};
+use crate::operation::{self, apart_patiently, run};
+use crate::recorded::table_name;
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, Models, is_null, key_of, link_of};
+use crate::typed::{Key, Models, key_of, link_of};
 use crate::{Event, RecordError};
 
 /// The model of an active model.
@@ -107,32 +111,22 @@ where
         return Ok(am);
     }
     refuse_apart::<A>(&target)?;
-    if !insert && moves(node, &am) {
+    if insert {
+        lock_ahead(node, &am, None, None, &target).await?;
+    } else if moves(node, &am) {
         note_old(node, &am, db, &target).await?;
     }
     if insert || writes(&am) {
         announce::<A>(&target);
-    } else if node.plan.is_some() && keeps_model(&target) && Dialect::of(db).locks_rows() {
+    } else if node.plan.is_some() && Dialect::of(db).locks_rows() {
         // SeaORM sends nothing that would lock the row, and reads it for `after_save`.
-        stored(&am, target.conn(db)).await?;
+        match &target {
+            Target::Unit(_, unit) if !unit.immediate => unit.buffer().unlocked = true,
+            target if keeps_model(target) => drop(stored(&am, target.conn(db)).await?),
+            _ => {}
+        }
     }
     Ok(am)
-}
-
-async fn note_old<A, C>(node: &Node, am: &A, db: &C, target: &Target<'_>) -> Result<(), DbErr>
-where
-    A: Savable,
-    C: ConnectionTrait,
-{
-    match target {
-        Target::Unit(conn, unit) => {
-            let mut notes = Buffer::default();
-            note_move(node, am, *conn, &mut notes).await?;
-            unit.buffer().merge(notes);
-            Ok(())
-        }
-        _ => apart(db, MoveAlone(am.clone())).await,
-    }
 }
 
 /// A save that reaches the hooks on a connection itself commits its row before its record.
@@ -167,124 +161,6 @@ fn writes<A: ActiveModelTrait>(am: &A) -> bool {
     let mut columns = <A::Entity as EntityTrait>::Column::iter();
     columns.any(|column| {
         matches!(am.get(column), ActiveValue::Set(_)) && !keys.contains(&column.as_str())
-    })
-}
-
-/// A move that is written and recorded before SeaORM's own update repeats it: the old dependents can
-/// be found and locked now, and nothing could tell `after_save` about them.
-struct MoveAlone<A>(A);
-
-impl<A> operation::Operation for MoveAlone<A>
-where
-    A: Savable,
-{
-    type Output = ();
-
-    async fn run<C: ConnectionTrait>(self, db: &C) -> Result<(), DbErr> {
-        let registry = registry();
-        let (Some(node), Target::Unit(conn, unit)) =
-            (registry.node::<A::Entity>()?, Target::of(db))
-        else {
-            return Ok(());
-        };
-        let mut notes = Buffer::default();
-        note_move(node, &self.0, conn, &mut notes).await?;
-        if !notes.is_empty() {
-            match A::Entity::update(self.0)
-                .exec_without_returning(&conn)
-                .await
-            {
-                Ok(_) | Err(DbErr::RecordNotUpdated) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        unit.buffer().merge(notes);
-        Ok(())
-    }
-}
-
-/// Whether an update sets a column that ties rows together.
-fn moves<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
-    let sets = |columns: &[String]| columns.iter().any(|column| is_set(am, column));
-    node.guards.iter().any(|guard| sets(guard.columns()))
-        || node
-            .listeners
-            .iter()
-            .any(|listener| listener.columns().is_none_or(sets))
-}
-
-fn is_set<A: ActiveModelTrait>(am: &A, column: &str) -> bool {
-    column_named::<A::Entity>(column)
-        .is_some_and(|column| matches!(am.get(column), ActiveValue::Set(_)))
-}
-
-/// Notes the dependents of before, and the locks of after.
-async fn note_move<A>(
-    node: &Node,
-    am: &A,
-    conn: Connection<'_>,
-    notes: &mut Buffer,
-) -> Result<(), DbErr>
-where
-    A: Savable,
-{
-    let unknown = |columns: &[String]| new_link(am, None, columns).is_err();
-    let needs_old = node.listeners.iter().any(|listener| {
-        listener
-            .columns()
-            .is_none_or(|columns| columns.iter().any(|column| is_set(am, column)))
-    }) || node.guards.iter().any(|guard| unknown(guard.columns()));
-    let old = if needs_old {
-        stored(am, conn).await?
-    } else {
-        None
-    };
-    for guard in &node.guards {
-        let touched = guard.columns().iter().any(|column| is_set(am, column));
-        if let (true, Ok(Some(link))) = (touched, new_link(am, old.as_ref(), guard.columns())) {
-            notes.guard(guard, link);
-        }
-    }
-    let Some(old) = old else { return Ok(()) };
-    for listener in &node.listeners {
-        let Some(columns) = listener.columns() else {
-            notes
-                .models
-                .push((Arc::clone(listener), Arc::new(old.clone())));
-            continue;
-        };
-        let before = link_of(&old, columns);
-        if let (Some(before), Ok(after)) = (before, new_link(am, Some(&old), columns))
-            && after.as_ref() != Some(&before)
-        {
-            notes.link(listener, before);
-        }
-    }
-    Ok(())
-}
-
-/// A column whose value neither the active model nor the stored row tells.
-struct Unknown;
-
-/// The link that a row has after the update: none where a value is NULL.
-fn new_link<A>(am: &A, old: Option<&ModelOf<A>>, columns: &[String]) -> Result<Option<Key>, Unknown>
-where
-    A: ActiveModelTrait,
-{
-    let mut link = Vec::with_capacity(columns.len());
-    for name in columns {
-        let column = column_named::<A::Entity>(name).ok_or(Unknown)?;
-        let value: Value = match (am.get(column).into_value(), old) {
-            (Some(value), _) => value,
-            (None, Some(old)) => old.get(column),
-            (None, None) => return Err(Unknown),
-        };
-        link.push(value);
-    }
-    Ok(if link.iter().any(is_null) {
-        None
-    } else {
-        Some(link)
     })
 }
 
@@ -343,7 +219,7 @@ where
                 Event::Updated
             };
             note_save(node, &model, Note::new(event), is_current, &mut notes);
-            apart(db, operation::Noted(notes)).await?;
+            apart_patiently(db, || operation::Noted(notes.clone())).await?;
         }
     }
     Ok(model)
@@ -384,7 +260,7 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.called::<A::Entity>()? else {
+    let Some(node) = registry.called_to_delete::<A::Entity>()? else {
         return Ok(am);
     };
     let target = Target::of(db);
@@ -392,45 +268,47 @@ where
         return Ok(am);
     }
     refuse_apart::<A>(&target)?;
+    let am = note_deletion(node, am, db, &target).await?;
+    // Last, so that nothing else is taken for the statement.
     announce::<A>(&target);
-    let is_whole = am.clone().try_into_model().is_ok();
-    if node.listeners.is_empty() && is_whole {
+    Ok(am)
+}
+
+/// Notes who depends on a row that is about to go; answers with the row as it stands, where it was
+/// read: because somebody may depend on it, or what is at hand is not what is stored.
+async fn note_deletion<A, C>(node: &Node, am: A, db: &C, target: &Target<'_>) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    let is_alone = node.listeners.is_empty() && node.foreign_keys.is_empty();
+    let is_stored = !am.is_changed() && am.clone().try_into_model().is_ok();
+    // Through the traits nothing tells afterwards whether there was a row.
+    let unsure = matches!(target, Target::Unit(_, unit) if !unit.is_saving());
+    if is_alone && is_stored && !unsure {
         return Ok(am);
     }
-    let conn = match &target {
+    let conn = match target {
         Target::Unit(conn, _) => *conn,
         _ => Connection::new(db),
     };
     let Some(old) = stored(&am, conn).await? else {
+        if let (Target::Unit(_, unit), true, Some(key)) =
+            (target, unsure, am.get_primary_key_value())
+        {
+            unit.misses(TypeId::of::<A::Entity>(), key.into_iter().collect());
+        }
         return Ok(am);
     };
-    let mut notes = Buffer::default();
-    note_referencing(node, &old, conn, &mut notes).await?;
+    // Once it is gone, a cascade may have cut its dependents loose.
+    let mut walk = Walk::new(conn);
+    walk.go_from(std::slice::from_ref(&old), &Cut::All).await?;
+    let notes = walk.into_notes();
     match target {
         Target::Unit(_, unit) => unit.buffer().merge(notes),
         _ => handover::leave(TypeId::of::<A::Entity>(), key_of(&old), notes),
     }
     Ok(old.into_active_model())
-}
-
-/// Finds the dependents that reference a row: once it is gone, a cascade may have cut them loose.
-async fn note_referencing<M>(
-    node: &Node,
-    old: &M,
-    conn: Connection<'_>,
-    notes: &mut Buffer,
-) -> Result<(), DbErr>
-where
-    M: ModelTrait + Sync + 'static,
-{
-    let referenced = node
-        .listeners
-        .iter()
-        .filter(|listener| listener.is_referenced());
-    for listener in referenced {
-        note_dependents(listener, std::slice::from_ref(old), conn, notes).await?;
-    }
-    Ok(())
 }
 
 /// Records that the row is gone, and its dependents; belongs at the start of `after_delete`.
@@ -444,7 +322,7 @@ where
     C: ConnectionTrait,
 {
     let registry = registry();
-    let Some(node) = registry.called::<A::Entity>()? else {
+    let Some(node) = registry.called_to_delete::<A::Entity>()? else {
         return Ok(am);
     };
     let target = Target::of(db);
@@ -455,6 +333,11 @@ where
     let key: Option<Key> = am
         .get_primary_key_value()
         .map(|key| key.into_iter().collect());
+    if let (Target::Unit(_, unit), Some(key)) = (&target, &key)
+        && unit.takes_missed(TypeId::of::<A::Entity>(), key)
+    {
+        return Ok(am);
+    }
     let last = am.clone().try_into_model().ok();
     let mut tombstone = Buffer::default();
     if let (Some(plan), Some(key)) = (&node.plan, &key) {
@@ -511,7 +394,7 @@ fn keeps_model(target: &Target<'_>) -> bool {
     }
 }
 
-fn is_paused(target: &Target<'_>) -> bool {
+pub(crate) fn is_paused(target: &Target<'_>) -> bool {
     match target {
         Target::Unit(_, unit) => unit.paused,
         Target::Recorded(db) => db.is_paused(),

@@ -51,13 +51,36 @@
 //! # }
 //! ```
 //!
-//! The record table is made by a migration (`create_record_table` of the crate
-//! `sea-orm-record-migration`) or, but for MySQL's microseconds, by SeaORM's schema builder.
+//! The record table is made by a migration: `create_record_table` of the crate
+//! [sea-orm-record-migration](https://docs.rs/sea-orm-record-migration). (SeaORM's schema builder makes
+//! it too, except on MySQL and MariaDB, where it would lose the microseconds of `recorded_at`.)
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | recorded entity | an entity that implements [`Recorded`] |
+//! | record | a row of its record table: what one of its rows was from `recorded_at` on |
+//! | recording | the row that a record is of: `recording_id`, `record.recording(&db)` |
+//! | recorder | what is computed and watched for an entity: a [`Recorder`] |
+//! | property | a recorded value that a closure computes |
+//! | snapshot | the values that a record of a row would hold now; it becomes a record if it differs from the latest one |
+//! | watched entity, dependent | an entity whose changes are followed; a recorded row that such a change may affect |
+//! | fan-out | one change of a watched row that records many dependents |
+//! | event | why a record was written: an [`Event`] |
+//! | context | who acts and why: a [`Context`], which belongs to a connection |
+//! | hooks | what `#[record_hooks]` calls around each save; a write *past the hooks* is not seen by them |
+//! | recorded transaction | a [`RecordedTransaction`]: it notes what is saved, and records it at the commit |
+//! | plain transaction | any other, of SeaORM's: each save in it is recorded at its end |
+//! | flush | writing the records that are due: at the end of a save, or at the commit |
+//! | tombstone | the record with the event `deleted` |
+//! | mark | the record with the event `erased` or `blanked`, which [erasing](crate::erase) leaves |
 //!
 //! # The book
 //!
 //! | chapter | what it tells |
 //! | --- | --- |
+//! | [`book::start`] | from an existing application to its first records; errors; record entities by hand |
 //! | [`book::capture`] | what is recorded, when, within which transaction; failures, locks, rights |
 //! | [`book::watching`] | properties, and how a change of one row is recorded with others |
 //! | [`book::reading`] | windows, buckets, the past as it was, what changed, putting it back |
@@ -65,6 +88,9 @@
 //! | [`book::time`] | how windows and buckets are counted, also where clocks change |
 //! | [`book::write_paths`] | every way in which SeaORM writes, and what becomes of it |
 //! | [`book::retention`] | how long records are kept, and how to take away what nobody needs |
+//! | [`book::migrations`] | how record tables are made and changed, and the program that writes the migrations |
+//! | [`book::scale`] | how large histories become, and partitions, hypertables and distributed tables |
+//! | [`book::erasure`] | how to take what must be forgotten out of a history, and keep out what must not be read |
 //! | [`book::testing`] | tests of code that records, `MockDatabase`, finding forgotten watches |
 //!
 //! # The map
@@ -75,17 +101,22 @@
 //! | --- | --- |
 //! | `recorded.rs`, `recorder.rs` | the traits and the builder that a user writes |
 //! | `plan.rs`, `typed.rs`, `registry.rs` | the checked plan, its window on typed entities, who is who |
-//! | `hooks.rs`, `handover.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
-//! | `connection.rs`, `context.rs` | connections that know who acts, transactions that gather |
+//! | `hooks.rs`, `hooks/`, `handover.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
+//! | `connection.rs`, `context.rs` | connections that know who acts, recorded transactions |
 //! | `unseen.rs`, `unseen/` | which statements go past the hooks |
 //! | `target.rs`, `erased.rs` | which kind of connection generic code was given; one without its type |
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
+//! | `cascade.rs` | whom the database itself deletes or cuts loose |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
-//! | `capture.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
-//! | `backfill.rs` | the first records of rows that were there before |
+//! | `capture.rs`, `locks.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `backfill.rs`, `import.rs` | the first records of rows that were there before; records from elsewhere |
 //! | `verify.rs` | whether every latest record says what its row is |
 //! | `retention.rs`, `prune.rs`, `prune/` | how long records are kept; which go, and how |
+//! | `carry.rs` | copies of what held at a moment, before all older records go at once |
+//! | `erase.rs`, `redact.rs` | what is to be forgotten, and the marks of it; what is never to be read |
 //! | `dialect.rs`, `dialect/` | the only files that branch on the database |
+//! | `error.rs` | what can go wrong, and how it travels through SeaORM |
+//! | `book.rs` | the chapters |
 //!
 //! From a question to rows: `query.rs` and `query/`, `number.rs`, `time.rs` and `time/`; to data
 //! frames: `frame.rs` and `frame/`.
@@ -100,14 +131,19 @@
 //! | `polars` | off | `frame` and `frames`: records as data frames; polars takes minutes to compile |
 //! | `rbac` | off | needed where sea-orm's `rbac` is on: it adds a method to a trait that is implemented here |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod around;
 mod backfill;
 pub mod book;
 mod bulk;
 mod capture;
+mod carry;
+mod cascade;
 mod connection;
 mod context;
 mod dialect;
+mod erase;
 mod erased;
 mod error;
 #[cfg(feature = "polars")]
@@ -115,8 +151,10 @@ mod frame;
 mod gather;
 mod handover;
 pub mod hooks;
+mod import;
 mod keys;
 mod listen;
+mod locks;
 mod number;
 mod operation;
 mod plan;
@@ -125,6 +163,7 @@ mod query;
 mod reads;
 mod recorded;
 mod recorder;
+mod redact;
 mod registry;
 mod retention;
 mod target;
@@ -139,12 +178,15 @@ pub use backfill::{Backfill, BackfillProgress, Backfilled, backfill};
 pub use bulk::{
     DeleteMany, KeyOf, UpdateMany, UpsertMany, delete_many, insert_many, update_many, upsert_many,
 };
+pub use carry::{Carried, Carry, carry_forward};
 pub use connection::{RecordedConnection, RecordedTransaction};
 pub use context::Context;
+pub use erase::{Erase, Erasure, erase};
 pub use erased::Connection;
 pub use error::{RecordError, is_retryable};
 #[cfg(feature = "polars")]
 pub use frame::{FrameColumns, RecordFrames};
+pub use import::{Import, Imported, import};
 pub use number::Number;
 #[cfg(feature = "polars")]
 pub use polars;
@@ -157,6 +199,7 @@ pub use query::{
 pub use reads::{UnwatchedRead, unwatched_reads};
 pub use recorded::{ColumnOf, ContextColumns, Event, Hooked, Properties, RecordEntity, Recorded};
 pub use recorder::Recorder;
+pub use redact::Redacted;
 pub use registry::{Registration, check, register};
 pub use retention::{FOREVER, Retention};
 #[cfg(feature = "macros")]
@@ -164,7 +207,7 @@ pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};
 
 pub use unseen::UnseenWrites;
-pub use verify::{Finding, Problem, Progress, Verification, Verify, verify};
+pub use verify::{Finding, Problem, Verification, Verify, VerifyProgress, verify};
 
 /// All that an entity file and the code that queries it want in scope.
 ///
@@ -193,7 +236,7 @@ pub mod __private {
     pub use crate::registry::{MaybeRecorded, Probe};
 }
 
-/// Registers at compile time what [`register`] does at run time.
+/// Registers at compile time what [`register`] does at run time; the example of [`hooks`] has one.
 #[macro_export]
 macro_rules! register_static {
     ($registration:expr) => {

@@ -15,12 +15,14 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryTrait, RelationDef, Select};
 
-use crate::dialect::Dialect;
+use crate::cascade::ForeignKey;
 use crate::erased::Connection;
+use crate::keys;
 use crate::recorded::Recorded;
 use crate::recorder::CustomWatch;
 use crate::registry::{HookedEntity, Hooks, Node};
 use crate::typed::{Key, Plan, table_columns};
+use crate::write::CHUNK;
 
 /// One relation of a path.
 #[derive(Clone, Debug)]
@@ -36,6 +38,7 @@ pub(crate) struct Hop {
 /// What a recorder watches, its entities found.
 pub(crate) enum Path {
     Relations {
+        own: HookedEntity,
         own_table: String,
         hops: Vec<Hop>,
     },
@@ -50,7 +53,11 @@ pub(crate) enum Path {
 pub(crate) type FindDependents = Arc<dyn Fn(&dyn Any) -> Option<Condition> + Send + Sync>;
 
 impl Path {
-    pub(crate) fn along(hooks: &Hooks, relations: Vec<RelationDef>) -> Result<Self, String> {
+    pub(crate) fn along(
+        hooks: &Hooks,
+        own: HookedEntity,
+        relations: Vec<RelationDef>,
+    ) -> Result<Self, String> {
         let own_table = relations
             .first()
             .map(|relation| table_of(&relation.from_tbl));
@@ -59,6 +66,7 @@ impl Path {
             .map(|relation| Hop::new(hooks, relation))
             .collect();
         Ok(Self::Relations {
+            own,
             own_table: own_table.ok_or("it watches along a link without relations")?,
             hops: hops?,
         })
@@ -82,6 +90,24 @@ impl Path {
         }
     }
 
+    /// The foreign keys on the path, each with the entity that it references: a change there may cut
+    /// loose the row before it.
+    pub(crate) fn foreign_keys(self, own: &HookedEntity) -> Vec<(TypeId, ForeignKey)> {
+        let Self::Relations { hops, .. } = self else {
+            return Vec::new();
+        };
+        let mut children = vec![own.clone()];
+        let mut keys = Vec::new();
+        for hop in hops {
+            for end in hop.ends.iter().filter(|_| hop.referenced) {
+                let key = |child| ForeignKey::unknown(child, &hop.from, &hop.to);
+                keys.extend(children.iter().map(|child| (end.type_id, key(child))));
+            }
+            children = hop.ends;
+        }
+        keys
+    }
+
     /// Hands out the listeners and guards of this path, each with the entity that it is for.
     pub(crate) fn spread(
         self,
@@ -93,12 +119,17 @@ impl Path {
             Self::Custom { entity, select, .. } => {
                 add(entity, Some(Listener::new(plan, How::Select(select))), None);
             }
-            Self::Relations { own_table, hops } => {
+            Self::Relations {
+                own: own_entity,
+                own_table,
+                hops,
+            } => {
                 add(own, None, Some(Guard::new(&hops)));
                 for at in 0..hops.len() {
                     let listener = Listener::new(
                         plan,
                         How::Path {
+                            own: own_entity.clone(),
                             own_table: own_table.clone(),
                             hops: hops[..=at].to_vec(),
                         },
@@ -132,12 +163,12 @@ impl Hop {
     }
 }
 
-fn names(columns: &sea_orm::Identity) -> Vec<String> {
+pub(crate) fn names(columns: &sea_orm::Identity) -> Vec<String> {
     columns.iter().map(|column| column.to_string()).collect()
 }
 
 /// With its schema, by which hooked entities are known.
-fn full_name(table: &TableRef) -> String {
+pub(crate) fn full_name(table: &TableRef) -> String {
     match table {
         TableRef::Table(TableName(Some(SchemaName(_, schema)), name), _) => {
             format!("{}.{}", schema, name)
@@ -188,7 +219,11 @@ pub(crate) struct Listener {
 }
 
 enum How {
-    Path { own_table: String, hops: Vec<Hop> },
+    Path {
+        own: HookedEntity,
+        own_table: String,
+        hops: Vec<Hop>,
+    },
     Select(FindDependents),
 }
 
@@ -221,20 +256,45 @@ impl Listener {
         }
     }
 
+    /// Whether it watches along a foreign key of the watched row, so that whoever goes along that
+    /// finds its dependents.
+    pub(crate) fn goes_along(&self, key: &ForeignKey) -> bool {
+        let How::Path { own, hops, .. } = &self.how else {
+            return false;
+        };
+        let Some((last, between)) = hops.split_last() else {
+            return false;
+        };
+        let children = match between.last() {
+            Some(before) => before.ends.as_slice(),
+            None => std::slice::from_ref(own),
+        };
+        let mut children = children.iter();
+        last.from == key.from
+            && last.to == key.to
+            && children.any(|child| child.type_id == key.child.type_id)
+    }
+
     /// The dependents of watched rows with these values in [`columns`](Self::columns).
-    pub(crate) fn by_links(&self, dialect: Dialect, links: &[Key]) -> Option<Condition> {
-        let How::Path { own_table, hops } = &self.how else {
+    pub(crate) fn by_links(&self, links: &[Key]) -> Option<Condition> {
+        let How::Path {
+            own,
+            own_table,
+            hops,
+        } = &self.how
+        else {
             return None;
         };
         let (last, between) = hops.split_last()?;
-        let own = table_columns(own_table, &hops[0].from);
+        let own_columns = table_columns(own_table, &hops[0].from);
         let condition = match between.split_first() {
-            None => dialect.is_among(own, links),
+            None => (own.among)(own_columns, &last.from, links),
             Some((first, rest)) => {
+                let before = between.last()?.ends.first()?;
                 let mut inner = between_select(first, rest);
                 let end = table_columns(&alias(rest.len()), &last.from);
-                inner.and_where(dialect.is_among(end, links));
-                in_subquery(own, inner)
+                inner.and_where((before.among)(end, &last.from, links));
+                in_subquery(own_columns, inner)
             }
         };
         Some(Condition::all().add(condition))
@@ -289,27 +349,38 @@ impl Guard {
         })
     }
 
+    /// The entities whose rows it locks.
+    pub(crate) fn entities(&self) -> impl Iterator<Item = TypeId> {
+        let ends = self.hops.iter().flat_map(|hop| &hop.ends);
+        ends.map(|end| end.type_id)
+    }
+
     /// The columns of the row that hold the link.
     pub(crate) fn columns(&self) -> &[String] {
         &self.hops[0].from
     }
 
     /// Locks what rows with these links lead to.
-    pub(crate) async fn lock(&self, conn: Connection<'_>, links: Vec<Key>) -> Result<(), DbErr> {
-        let dialect = Dialect::of(&conn);
+    ///
+    /// Hop by hop, in the order of keys, and a chunk of links at a time: what they lead to may be
+    /// much more than they are.
+    pub(crate) async fn lock(
+        &self,
+        conn: Connection<'_>,
+        links: HashSet<Key>,
+    ) -> Result<(), DbErr> {
         let mut links = links;
         for (at, hop) in self.hops.iter().enumerate() {
-            if links.is_empty() {
-                break;
-            }
-            let table = table_of(&hop.to_table);
-            let condition =
-                Condition::all().add(dialect.is_among(table_columns(&table, &hop.to), &links));
-            let next = self.hops.get(at + 1).map_or(&[][..], |next| &next.from);
             let Some(end) = hop.ends.first() else { break };
-            links = (end.lock_links)(conn, condition, sea_orm::sea_query::LockType::Share, next)
-                .await?;
-            links.retain(|link| !link.is_empty());
+            let table = table_of(&hop.to_table);
+            let next = self.hops.get(at + 1).map_or(&[][..], |next| &next.from);
+            let mut found = HashSet::new();
+            for links in keys::sorted(links).chunks(CHUNK) {
+                let places = table_columns(&table, &hop.to);
+                let condition = Condition::all().add((end.among)(places, &hop.to, links));
+                found.extend((end.lock_links)(conn, condition, next).await?);
+            }
+            links = found;
         }
         Ok(())
     }
@@ -317,23 +388,27 @@ impl Guard {
 
 /// Marks the listeners from which a change may come back to them.
 pub(crate) fn mark_cycles(nodes: &HashMap<TypeId, Node>) {
+    for listener in nodes.values().flat_map(|node| &node.listeners) {
+        let start = listener.dependent.shape().type_id;
+        let comes_back = reached(nodes, start).contains(&start);
+        listener.cyclic.store(comes_back, Ordering::Relaxed);
+    }
+}
+
+/// The recorded entities that depend on an entity, also by way of others.
+pub(crate) fn reached(nodes: &HashMap<TypeId, Node>, from: TypeId) -> HashSet<TypeId> {
     let next = |entity: TypeId| {
         let listeners = nodes.get(&entity).map_or(&[][..], |node| &node.listeners);
         listeners
             .iter()
             .map(|listener| listener.dependent.shape().type_id)
     };
-    for listener in nodes.values().flat_map(|node| &node.listeners) {
-        let start = listener.dependent.shape().type_id;
-        let mut reached = HashSet::new();
-        let mut todo: Vec<_> = next(start).collect();
-        while let Some(entity) = todo.pop() {
-            if reached.insert(entity) {
-                todo.extend(next(entity));
-            }
+    let mut reached = HashSet::new();
+    let mut todo: Vec<_> = next(from).collect();
+    while let Some(entity) = todo.pop() {
+        if reached.insert(entity) {
+            todo.extend(next(entity));
         }
-        listener
-            .cyclic
-            .store(reached.contains(&start), Ordering::Relaxed);
     }
+    reached
 }

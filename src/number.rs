@@ -46,7 +46,7 @@ impl Number {
         }
     }
 
-    /// An integer that fits; nothing for floats, and for decimals with digits after the point.
+    /// The integer, if it fits; `None` for floats, and for decimals with digits after the point.
     ///
     /// ```
     /// # use sea_orm_record::Number;
@@ -61,7 +61,7 @@ impl Number {
         }
     }
 
-    /// A decimal that is the same number; nothing for floats, and for integers beyond 96 bits.
+    /// The same number as a decimal; `None` for floats, and for integers beyond 96 bits.
     ///
     /// ```
     /// # use sea_orm_record::Number;
@@ -96,6 +96,43 @@ impl Serialize for Number {
             },
             Self::Decimal(decimal) => serializer.collect_str(decimal),
             Self::Float(x) => serializer.serialize_f64(*x),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_converted_where_nothing_is_lost() {
+        let decimal = |text: &str| Number::Decimal(text.parse().unwrap());
+        let big = Number::Integer(i128::MAX);
+        assert_eq!((big.to_i64(), big.to_decimal()), (None, None));
+        assert_eq!(Number::Integer(-3).to_decimal(), Some(Decimal::from(-3)));
+        assert_eq!(decimal("2.50").to_i64(), None);
+        assert_eq!(decimal("2.50").to_decimal(), "2.50".parse().ok());
+        assert_eq!(
+            (Number::Float(2.0).to_i64(), Number::Float(2.0).to_decimal()),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn as_text_and_as_json_a_number_keeps_its_digits() {
+        let all = [
+            (Number::Integer(7), "7", "7"),
+            (
+                Number::Integer(i128::MAX),
+                "170141183460469231731687303715884105727",
+                "\"170141183460469231731687303715884105727\"",
+            ),
+            (Number::Decimal("1.20".parse().unwrap()), "1.20", "\"1.20\""),
+            (Number::Float(0.5), "0.5", "0.5"),
+        ];
+        for (number, text, json) in all {
+            assert_eq!(number.to_string(), text);
+            assert_eq!(serde_json::to_string(&number).unwrap(), json);
         }
     }
 }

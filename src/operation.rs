@@ -11,11 +11,12 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::error::{RecordError, is_of_database, is_retryable, lost_a_race};
+use crate::error::{RecordError, is_of_database, lost_a_race};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
 use crate::target::Target;
+use crate::unseen::UnseenWrites;
 
 /// Something that is done on whatever connection turns out to be right.
 pub(crate) trait Operation: Send {
@@ -23,6 +24,11 @@ pub(crate) trait Operation: Send {
 
     /// Whether it writes in several statements, of which a later one may fail.
     const IN_PARTS: bool = false;
+
+    /// Whether there is something to record where rows of this entity are written.
+    fn concerns(&self, node: &Node) -> bool {
+        !node.is_idle()
+    }
 
     fn run<C: ConnectionTrait>(
         self,
@@ -38,26 +44,23 @@ where
     O: Operation,
 {
     let registry = registry();
-    let Some(node) = registry.node::<E>()? else {
+    let node = registry.node_to_delete::<E>()?;
+    let Some(node) = node.filter(|node| operation.concerns(node)) else {
         return operation.run(db).await;
     };
     match Target::of(db) {
         Target::Unit(_, unit) => {
             let saving = unit.begins();
+            let covering = unit.unseen.operation(E::default().table_name());
             let output = operation.run(db).await;
+            drop(covering);
             saving.ends();
             output
         }
         // On the connection itself, so that the hooks see the pause.
         Target::Recorded(recorded) if recorded.is_paused() => operation.run(db).await,
         Target::Transaction(txn) if O::IN_PARTS || wants_savepoint(node, Dialect::of(txn)) => {
-            in_transaction(
-                txn,
-                TransactionOptions::default(),
-                &Context::new(),
-                operation,
-            )
-            .await
+            in_transaction(txn, TransactionOptions::default(), anonymous(), operation).await
         }
         _ => apart(db, operation).await,
     }
@@ -72,10 +75,64 @@ where
     apart_as(db, TransactionOptions::default(), operation).await
 }
 
-/// Runs one of many operations apart. On a pool, where it is a transaction of its own, it is tried
-/// again when another writer came first: what takes hours must not end with one deadlock.
+/// Runs apart what can be run again. On a pool, where it is a transaction of its own, it is tried
+/// again when another writer came first: what takes hours must not end with one deadlock, nor a row
+/// that is written already go without its record.
 pub(crate) async fn apart_patiently<C, O>(
     db: &C,
+    operation: impl FnMut() -> O,
+) -> Result<O::Output, DbErr>
+where
+    C: ConnectionTrait,
+    O: Operation,
+{
+    patiently(db, TransactionOptions::default(), PATIENCE, operation).await
+}
+
+/// Runs an operation in parts apart, so that nothing of it is left where one fails: within a plain
+/// transaction in a savepoint; one that records can only be rolled back then. On a pool it is tried
+/// again as [`apart_patiently`] does.
+pub(crate) async fn apart_wholly<C, O>(
+    db: &C,
+    mut operation: impl FnMut() -> O,
+) -> Result<O::Output, DbErr>
+where
+    C: ConnectionTrait,
+    O: Operation,
+{
+    match Target::of(db) {
+        Target::Unit(conn, unit) => {
+            let working = unit.begins();
+            let output = in_theirs(conn, &unit.context, operation()).await?;
+            working.ends();
+            Ok(output)
+        }
+        Target::Transaction(txn) => {
+            let options = TransactionOptions::default();
+            in_transaction(txn, options, anonymous(), operation()).await
+        }
+        _ => apart_patiently(db, operation).await,
+    }
+}
+
+/// As [`apart_patiently`], for what nothing can be locked for: on a pool it is SERIALIZABLE, so that
+/// the database lets one of two through, and the other sees what that has done.
+pub(crate) async fn apart_alone<C, O>(
+    db: &C,
+    operation: impl FnMut() -> O,
+) -> Result<O::Output, DbErr>
+where
+    C: ConnectionTrait,
+    O: Operation,
+{
+    let options = Dialect::of(db).alone_options();
+    patiently(db, options, PATIENCE_ALONE, operation).await
+}
+
+async fn patiently<C, O>(
+    db: &C,
+    options: TransactionOptions,
+    most: usize,
     mut operation: impl FnMut() -> O,
 ) -> Result<O::Output, DbErr>
 where
@@ -86,15 +143,18 @@ where
     let mut tries = 0;
     loop {
         tries += 1;
-        match apart(db, operation()).await {
-            Err(error) if patient && tries < PATIENCE && is_retryable(&error) => {}
+        match apart_as(db, options, operation()).await {
+            Err(error) if patient && tries < most && lost_a_race(&error) => {}
             done => return done,
         }
     }
 }
 
-/// How often a chunk is tried.
-const PATIENCE: usize = 10;
+/// How often it is tried. Each failure is another writer's success.
+const PATIENCE: usize = 20;
+/// The same for what is SERIALIZABLE, which on PostgreSQL also fails for what others did on the same
+/// page of a table or an index.
+const PATIENCE_ALONE: usize = 500;
 
 /// As [`apart`]; the options are for a transaction that is opened.
 async fn apart_as<C, O>(
@@ -106,22 +166,24 @@ where
     C: ConnectionTrait,
     O: Operation,
 {
-    let anonymous = Context::new();
     let options = Dialect::of(db).transaction_options(options);
     match Target::of(db) {
-        Target::Pool(pool) => in_transaction(pool, options, &anonymous, operation).await,
+        Target::Pool(pool) => in_transaction(pool, options, anonymous(), operation).await,
         Target::Recorded(recorded) => {
-            in_transaction(recorded.inner(), options, recorded.context(), operation).await
+            let unit = Unit::immediate(recorded.context(), recorded.unseen().policy());
+            in_transaction(recorded.inner(), options, unit, operation).await
         }
         #[cfg(feature = "rbac")]
-        Target::Restricted(pool) => in_transaction(pool, options, &anonymous, operation).await,
+        Target::Restricted(pool) => in_transaction(pool, options, anonymous(), operation).await,
         #[cfg(feature = "rbac")]
         Target::RestrictedTransaction(txn) => {
-            in_theirs(Connection::new(txn), &anonymous, operation).await
+            in_theirs(Connection::new(txn), &Context::new(), operation).await
         }
-        Target::Transaction(txn) => in_theirs(Connection::new(txn), &anonymous, operation).await,
+        Target::Transaction(txn) => {
+            in_theirs(Connection::new(txn), &Context::new(), operation).await
+        }
         Target::Unit(conn, unit) => in_theirs(conn, &unit.context, operation).await,
-        Target::Other(conn) => in_theirs(conn, &anonymous, operation).await,
+        Target::Other(conn) => in_theirs(conn, &Context::new(), operation).await,
     }
 }
 
@@ -136,25 +198,15 @@ where
     match tombstone {
         tombstone if tombstone.is_empty() => {}
         tombstone if Target::of(db).is_pool() => {
-            let options = Dialect::of(db).burial_options();
-            let mut tries = 0;
-            while let Err(error) = apart_as(db, options, Noted(tombstone.clone())).await {
-                tries += 1;
-                if tries == BURIALS || !lost_a_race(&error) {
-                    return Err(error);
-                }
-            }
+            apart_alone(db, || Noted(tombstone.clone())).await?;
         }
         tombstone => notes.merge(tombstone),
     }
     if notes.is_empty() {
         return Ok(());
     }
-    apart(db, Noted(notes)).await
+    apart_patiently(db, || Noted(notes.clone())).await
 }
-
-/// How often a tombstone is tried. Each failure is another writer's success.
-const BURIALS: usize = 20;
 
 /// A save can fail after the row was written: a closure fails, or the database refuses the record.
 /// Within a transaction of the user's that must leave what was there before, so such saves get a
@@ -166,10 +218,15 @@ fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
     node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
 }
 
+/// A unit of nobody in particular, in which nobody looks out for unseen writes.
+fn anonymous() -> Unit {
+    Unit::immediate(&Context::new(), UnseenWrites::Allow)
+}
+
 async fn in_transaction<T, O>(
     db: &T,
     options: TransactionOptions,
-    context: &Context,
+    unit: Unit,
     operation: O,
 ) -> Result<O::Output, DbErr>
 where
@@ -177,7 +234,7 @@ where
     O: Operation,
 {
     let txn = db.begin_with_options(options).await?;
-    match in_unit(Connection::new(&txn), context, operation).await {
+    match in_unit(Connection::new(&txn), unit, operation).await {
         Ok(output) => {
             txn.commit().await?;
             Ok(output)
@@ -198,7 +255,7 @@ async fn in_theirs<O: Operation>(
     context: &Context,
     operation: O,
 ) -> Result<O::Output, DbErr> {
-    let unit = Unit::immediate(context);
+    let unit = Unit::immediate(context, UnseenWrites::Allow);
     unit.doubts_births();
     let (output, flushed) = run_in(unit, conn, operation).await;
     let output = output?;
@@ -213,10 +270,10 @@ async fn in_theirs<O: Operation>(
 
 async fn in_unit<O: Operation>(
     conn: Connection<'_>,
-    context: &Context,
+    unit: Unit,
     operation: O,
 ) -> Result<O::Output, DbErr> {
-    let (output, flushed) = run_in(Unit::immediate(context), conn, operation).await;
+    let (output, flushed) = run_in(unit, conn, operation).await;
     let output = output?;
     flushed.map(|()| output)
 }
@@ -244,14 +301,21 @@ impl Operation for Noted {
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<(), DbErr> {
         if let Target::Unit(_, unit) = Target::of(db) {
-            unit.buffer().merge(self.0);
+            let mut buffer = unit.buffer();
+            buffer.merge(self.0);
+            // Nothing was written, so nothing has locked the rows.
+            buffer.unlocked = true;
         }
         Ok(())
     }
 }
 
+fn is_seen(node: &Node) -> bool {
+    !node.is_idle()
+}
+
 macro_rules! operation {
-    ($name:ident -> $output:ty, |$am:ident, $db:ident| $body:expr) => {
+    ($name:ident -> $output:ty, $concerns:expr, |$am:ident, $db:ident| $body:expr) => {
         pub(crate) struct $name<A>(pub(crate) A);
 
         impl<A> Operation for $name<A>
@@ -259,6 +323,10 @@ macro_rules! operation {
             A: Savable,
         {
             type Output = $output;
+
+            fn concerns(&self, node: &Node) -> bool {
+                $concerns(node)
+            }
 
             async fn run<C: ConnectionTrait>(self, $db: &C) -> Result<$output, DbErr> {
                 let $am = self.0;
@@ -268,10 +336,10 @@ macro_rules! operation {
     };
 }
 
-operation!(Insert -> ModelOf<A>, |am, db| ActiveModelTrait::insert(am, db).await);
-operation!(Update -> ModelOf<A>, |am, db| ActiveModelTrait::update(am, db).await);
-operation!(Save -> A, |am, db| ActiveModelTrait::save(am, db).await);
-operation!(Delete -> DeleteResult, |am, db| {
+operation!(Insert -> ModelOf<A>, is_seen, |am, db| ActiveModelTrait::insert(am, db).await);
+operation!(Update -> ModelOf<A>, is_seen, |am, db| ActiveModelTrait::update(am, db).await);
+operation!(Save -> A, is_seen, |am, db| ActiveModelTrait::save(am, db).await);
+operation!(Delete -> DeleteResult, |_| true, |am, db| {
     let entity = std::any::TypeId::of::<A::Entity>();
     let key = am.get_primary_key_value().map(|key| key.into_iter().collect());
     let unit = match Target::of(db) {
@@ -293,9 +361,13 @@ operation!(Delete -> DeleteResult, |am, db| {
     }
     Ok(deleted)
 });
-operation!(UpdateWithoutReturning -> UpdateResult, |am, db| {
+operation!(UpdateWithoutReturning -> UpdateResult, is_seen, |am, db| {
     let row = am.clone();
     let updated = ActiveModelTrait::update_without_returning(am, db).await?;
+    let is_seen = registry().node::<A::Entity>()?.is_some();
+    if !is_seen || hooks::is_paused(&Target::of(db)) {
+        return Ok(updated);
+    }
     if let Some(model) = hooks::stored(&row, Connection::new(db)).await? {
         hooks::after_save::<A, C>(model, db, false).await?;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sea_orm::sea_query::{ColumnType, Expr, ForeignKeyAction, Query};
+use sea_orm::sea_query::{ColumnType, Expr, ForeignKeyAction, Query, StringLen};
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn, RelationTrait,
     Value,
@@ -14,6 +14,7 @@ use sea_orm::{
 use crate::dialect::{Dialect, Sql};
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
 use crate::recorder::PropertiesOf;
+use crate::typed::{Among, among, record_keys};
 use crate::{Properties, RecordError};
 
 /// Everything about the recording of an entity that is known without its types.
@@ -25,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) source: Table,
     pub(crate) record: Table,
     pub(crate) key: Vec<Column>,
+    /// Conditions on the source's columns.
+    pub(crate) among: Among,
     pub(crate) recorded_at: String,
     pub(crate) event: String,
     pub(crate) columns: Vec<Column>,
@@ -63,19 +66,29 @@ pub(crate) struct Column {
     /// The column of the source that it repeats; the name again for what has none.
     pub(crate) source: String,
     pub(crate) ty: ColumnType,
+    pub(crate) nullable: bool,
+    /// Whether it keeps a hash in the place of the value.
+    pub(crate) redacted: bool,
     /// How a bound value is written, by [`Dialect::index`]: text before and after the placeholder.
     write: [(String, String); 3],
 }
 
 impl Column {
-    fn new<C: ColumnTrait>(source: &str, column: C) -> Self {
+    pub(crate) fn new<C: ColumnTrait>(source: &str, column: C) -> Self {
         Self {
             name: column.as_str().to_owned(),
             source: source.to_owned(),
             ty: column.def().get_column_type().clone(),
+            nullable: column.def().is_null(),
+            redacted: false,
             write: [DbBackend::MySql, DbBackend::Postgres, DbBackend::Sqlite]
                 .map(|backend| write_form(column, backend)),
         }
+    }
+
+    /// Whether the source table holds it as it is to be recorded.
+    pub(crate) fn is_copied(&self, dialect: Dialect) -> bool {
+        !self.redacted && dialect.copies(&self.ty)
     }
 
     /// Writes a value of this column: a placeholder, or where else it comes from.
@@ -111,10 +124,11 @@ impl Shape {
             type_id: TypeId::of::<E>(),
             source: table::<E>(),
             record: table::<E::Record>(),
-            key: columns(E::Record::key()),
+            key: columns(record_keys::<E>()),
+            among: among::<E>,
             recorded_at: E::Record::RECORDED_AT.as_str().to_owned(),
             event: E::Record::EVENT.as_str().to_owned(),
-            columns: columns(E::Record::columns()),
+            columns: value_columns::<E>(),
             properties: property_columns::<E>(&entity)?,
             context: E::Record::context()
                 .all()
@@ -131,7 +145,11 @@ impl Shape {
     fn check<E: Recorded>(&self, computes: bool) -> Result<(), RecordError> {
         let fail = |problem: String| Err(RecordError::plan(&self.entity, problem));
         let arity = <E::PrimaryKey as Iterable>::iter().count();
-        if self.key.len() != arity {
+        let key: Vec<_> = E::Record::key()
+            .into_iter()
+            .map(|(_, column)| column.as_str())
+            .collect();
+        if self.key.len() != arity || key.len() != arity {
             return fail(format!(
                 "`{}` does not repeat its whole primary key; it needs `recording_id`, or \
                  `recording_<column>` for each column of a composite key",
@@ -158,12 +176,7 @@ impl Shape {
         let key_first: Vec<_> = <<E::Record as EntityTrait>::PrimaryKey as Iterable>::iter()
             .map(|key| key.into_column().as_str())
             .collect();
-        let wanted: Vec<_> = self
-            .key
-            .iter()
-            .map(|key| key.name.as_str())
-            .chain([self.recorded_at.as_str()])
-            .collect();
+        let wanted: Vec<_> = key.into_iter().chain([self.recorded_at.as_str()]).collect();
         if key_first != wanted {
             return fail(format!(
                 "the primary key of `{}` must be ({}), in this order",
@@ -171,7 +184,30 @@ impl Shape {
                 wanted.join(", ")
             ));
         }
+        self.check_redacted::<E>()?;
         self.check_leftovers::<E>()
+    }
+
+    fn check_redacted<E: Recorded>(&self) -> Result<(), RecordError> {
+        for column in E::Record::redacted() {
+            let name = column.as_str();
+            let column = self.columns.iter().find(|column| column.name == name);
+            let problem = match column {
+                None => "is redacted, but repeats no column of the source",
+                Some(column) if !holds_hash(&column.ty) || !column.nullable => {
+                    "is redacted, so it must be a nullable text of at least 64 characters, as \
+                     `Option<Redacted>` is"
+                }
+                Some(_) => continue,
+            };
+            let problem = format!("`{name}` of `{}` {problem}", self.record);
+            return Err(RecordError::plan(&self.entity, problem));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn redacts(&self) -> bool {
+        self.columns.iter().any(|column| column.redacted)
     }
 
     /// A column of the record that nobody fills must be declared retired, and nullable.
@@ -200,7 +236,7 @@ impl Shape {
     /// Whether records can be made from the source table in SQL alone.
     pub(crate) fn is_copied(&self, dialect: Dialect) -> bool {
         let mut columns = self.columns.iter();
-        self.properties.is_empty() && columns.all(|column| dialect.copies(&column.ty))
+        self.properties.is_empty() && columns.all(|column| column.is_copied(dialect))
     }
 
     /// Whether the record table took the last record that was written to it.
@@ -286,6 +322,25 @@ fn columns<S: ColumnTrait, R: ColumnTrait>(pairs: Vec<(S, R)>) -> Vec<Column> {
         .into_iter()
         .map(|(source, record)| Column::new(source.as_str(), record))
         .collect()
+}
+
+fn value_columns<E: Recorded>() -> Vec<Column> {
+    let redacted = E::Record::redacted();
+    let mut columns = columns(E::Record::columns());
+    for column in &mut columns {
+        column.redacted = redacted.iter().any(|it| it.as_str() == column.name);
+    }
+    columns
+}
+
+fn holds_hash(ty: &ColumnType) -> bool {
+    match ty {
+        ColumnType::Text | ColumnType::String(StringLen::None | StringLen::Max) => true,
+        ColumnType::Char(Some(width)) | ColumnType::String(StringLen::N(width)) => {
+            *width >= crate::redact::WIDTH
+        }
+        _ => false,
+    }
 }
 
 fn property_columns<E: Recorded>(entity: &str) -> Result<Vec<Column>, RecordError> {

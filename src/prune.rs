@@ -2,30 +2,37 @@
 //! say nothing new.
 //!
 //! Records are read without locks, in the order of rows and times, and each is looked at beside its
-//! neighbour. What goes is deleted a thousand at a time, each in a transaction of its own. A row's
-//! last record never goes, so writers, who read and add to nothing else, need not be waited for.
+//! neighbour. What goes is deleted so many at a time, each in a transaction of its own, and only while
+//! the neighbour that stands for it is there: another pruning may have removed that. What a row's last
+//! record says is still said by one afterwards, so writers, who compare with nothing else, need not be
+//! waited for.
 
 mod page;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Condition, IntoCondition};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
-use self::page::{PAGE, Pages, Place, Seen};
+use self::page::{Pages, Place};
+pub(crate) use self::walk::Gone;
+use self::walk::{Judge, Walk};
 use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
 use crate::context::Context;
 use crate::erased::Connection;
-use crate::operation::{Operation, apart_patiently};
+use crate::operation::{Operation, apart_alone};
 use crate::registry::plan_of;
 use crate::retention::Tiers;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
 use crate::typed::{Key, Plan};
 use crate::write::{CHUNK, Writer};
-use crate::{Event, RecordError, Recorded, Retention};
+use crate::{RecordError, Recorded, Retention};
 
 /// What a pruning counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +53,8 @@ pub struct Forecast {
     /// Records that would be removed.
     pub removed: u64,
     /// Their share of the bytes that the table takes with its indexes, by their number: an estimate.
-    /// None where the database does not say (a SQLite without `dbstat`). The database uses the room
-    /// again; it gives it back to the disk on VACUUM (FULL) or OPTIMIZE TABLE alone.
+    /// `None` if the database does not say (a SQLite without `dbstat`). The database uses the room
+    /// again; it gives it back to the disk only on VACUUM (FULL) or OPTIMIZE TABLE.
     pub bytes: Option<u64>,
 }
 
@@ -57,12 +64,16 @@ pub struct Forecast {
 pub struct PruneProgress<K> {
     /// What was counted so far.
     pub so_far: Pruned,
-    /// The last row whose records were all looked at: [`Prune::after`] goes on from here. None as
+    /// The last row whose records were all looked at: [`Prune::after`] goes on from here. `None` as
     /// long as it is the first.
     pub key: Option<K>,
 }
 
 type OnProgress<K> = Box<dyn FnMut(PruneProgress<K>) + Send>;
+type Pause = Box<dyn FnMut(Duration) -> BoxFuture<'static, ()> + Send>;
+
+/// How many times as many records are read at once as are removed at once.
+const PAGE: usize = 10;
 
 /// A pruning to be run; made by [`prune_to`], [`prune_before`] and [`dedupe`].
 #[must_use = "nothing is removed until `exec`"]
@@ -71,7 +82,9 @@ pub struct Prune<E: EntityTrait> {
     now: Option<DateTime<Utc>>,
     marked: Option<Condition>,
     after: Option<Key>,
+    at_a_time: usize,
     progress: OnProgress<KeyOfEntity<E>>,
+    pause: Option<Pause>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,16 +104,19 @@ impl<E: EntityTrait> fmt::Debug for Prune<E> {
     }
 }
 
-/// Removes the records that a retention has no use for: of each of its buckets, all but the last.
+/// Removes the records that a retention has no use for: of each of its buckets, all but the last, and
+/// one that was made at the very start of it.
 ///
 /// What is kept answers as before: the last record of each bucket of each tier, and the value in
-/// force at its edges (`resample(rule)` and `forward_fill` at the rule of its tier, or a wider one).
+/// force at its start (`resample(rule)` and `forward_fill` at the rule of its tier, or a wider one).
 /// Counts and means of the records themselves do change.
 ///
 /// It reads 10,000 records at a time without locks, in the order of rows and times, and deletes 1,000
-/// at a time, on a pool each in a short transaction of its own that is tried again after a deadlock.
-/// Saves go on beside it: a row's last record is never removed. Run twice, it finds nothing to do; it
-/// may be dropped or killed at any time, and what is left is a valid history.
+/// at a time, on a pool each in a short SERIALIZABLE transaction of its own that is tried again after a
+/// deadlock. Saves go on beside it: a row's last record is never removed. So may another pruning: what
+/// one has removed, the other does not rely on. Run twice, it finds nothing to do; it may be dropped
+/// or killed at any time, and what is left is a valid history. For a database that is busy, see
+/// [`pause`](Prune::pause).
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
@@ -153,7 +169,8 @@ pub fn prune_before<E: Recorded>(entity: E, moment: DateTime<Utc>) -> Prune<E> {
 /// neighbours that are equal in all recorded values, the later goes.
 ///
 /// Values are compared in SQL as recording compares them, those of columns that are recorded no more
-/// as well; event and context are not. A deletion, and what follows it, stays. Else as [`prune_to`].
+/// as well; event and context are not. A deletion, and what follows it, stays. A row's last record goes
+/// where it repeats the one before, which then is the last. Else as [`prune_to`].
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
@@ -176,7 +193,9 @@ fn prune<E: Recorded>(entity: E, what: What) -> Prune<E> {
         now: None,
         marked: None,
         after: None,
+        at_a_time: CHUNK,
         progress: Box::new(|_| {}),
+        pause: None,
     }
 }
 
@@ -195,12 +214,51 @@ impl<E: Recorded> Prune<E> {
         self
     }
 
-    /// Calls back after each page of 10,000 records. Default: nothing is called.
+    /// Removes so many records at a time, each time in a transaction of its own on a pool, and reads
+    /// ten times as many. Default: 1,000; at least 1.
+    ///
+    /// Fewer take longer in all, and let those who wait for one statement wait less: on SQLite, who
+    /// has one writer at a time, every save does. See [`pause`](Self::pause).
+    pub fn at_a_time(mut self, records: usize) -> Self {
+        self.at_a_time = records.max(1);
+        self
+    }
+
+    /// Calls back after each page of records. Default: nothing is called.
     pub fn progress(
         mut self,
         progress: impl FnMut(PruneProgress<KeyOfEntity<E>>) + Send + 'static,
     ) -> Self {
         self.progress = Box::new(progress);
+        self
+    }
+
+    /// Awaits what this gives after each page that was read and each piece that was removed, so that
+    /// others have the database to themselves for a while: a timer of your runtime. It is told how
+    /// long that page or piece took. Default: no pause.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (db, _, _) = blog().await?;
+    /// # use chrono::{TimeDelta, Utc};
+    /// # let moment = Utc::now() - TimeDelta::days(90);
+    /// use sea_orm_record::prune_before;
+    ///
+    /// // At most a tenth of the time, in short pieces.
+    /// let prune = prune_before(article::Entity, moment)
+    ///     .at_a_time(100)
+    ///     .pause(|busy| tokio::time::sleep(busy * 9));
+    /// prune.exec(&db).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause<F>(mut self, mut pause: impl FnMut(Duration) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.pause = Some(Box::new(move |busy| Box::pin(pause(busy))));
         self
     }
 
@@ -260,42 +318,28 @@ impl<E: Recorded> Prune<E> {
             until,
             marked: self.marked.take(),
             compares: matches!(judge, Judge::Repeated),
+            size: self.at_a_time.saturating_mul(PAGE),
         };
-        let mut walk = Walk {
-            judge,
-            last: None,
-            done: self.after.clone(),
-        };
-        let mut place = self.after.map_or(Place::Start, Place::After);
+        let mut walk = Walk::new(judge, self.after.clone());
+        let mut place = self.after.take().map_or(Place::Start, Place::After);
         let mut so_far = Pruned::default();
         loop {
-            let page = pages.read::<E>(Connection::new(db), &place).await?;
-            let full = page.len() + 1 >= PAGE;
-            let mut end = page.last().map(|last| (last.key.clone(), last.at));
+            let began = Instant::now();
+            let (page, full) = pages.read::<E>(Connection::new(db), &place).await?;
+            let end = page.last().map(|last| (last.key.clone(), last.at));
             so_far.records += page.len() as u64;
             let gone = walk.through(page)?;
-            match &plan {
-                Some(plan) => {
-                    so_far.removed += removed(db, plan, &gone).await?;
-                    // Where the page ended is gone, if that repeated what stays before it.
-                    end = walk
-                        .last
-                        .as_ref()
-                        .map(|(last, _)| (last.key.clone(), last.at));
-                }
-                None => so_far.removed += gone.len() as u64,
-            }
-            if let Some((key, at)) = end {
-                place = Place::At(key, at);
-            }
-            let key = match full {
-                true => walk.done.clone(),
-                false => walk
-                    .last
-                    .as_ref()
-                    .map(|(last, _)| last.key.clone())
-                    .or(walk.done.clone()),
+            self.pause_after(began).await;
+            so_far.removed += match &plan {
+                Some(plan) => self.remove(db, plan, &gone).await?,
+                None => gone.len() as u64,
             };
+            // Where a page ended may be gone, if that repeats what stays before it.
+            let stays = walk.place().map(|(key, at)| (key.clone(), at));
+            if let Some((key, at)) = if plan.is_some() { stays } else { end } {
+                place = Place::Beyond(key, at);
+            }
+            let key = walk.done(!full).cloned();
             (self.progress)(PruneProgress {
                 so_far,
                 key: key.map(typed_key::<E>),
@@ -303,6 +347,32 @@ impl<E: Recorded> Prune<E> {
             if !full {
                 return Ok(so_far);
             }
+        }
+    }
+
+    /// Removes what is to go, so many at a time.
+    async fn remove<C: ConnectionTrait>(
+        &mut self,
+        db: &C,
+        plan: &Arc<dyn Plan>,
+        gone: &[Gone],
+    ) -> Result<u64, DbErr> {
+        let mut removed = 0;
+        for gone in gone.chunks(self.at_a_time) {
+            let began = Instant::now();
+            let remove = || Remove {
+                plan: Arc::clone(plan),
+                gone: gone.to_vec(),
+            };
+            removed += apart_alone(db, remove).await?;
+            self.pause_after(began).await;
+        }
+        Ok(removed)
+    }
+
+    async fn pause_after(&mut self, began: Instant) {
+        if let Some(pause) = &mut self.pause {
+            pause(began.elapsed()).await;
         }
     }
 
@@ -320,105 +390,9 @@ impl<E: Recorded> Prune<E> {
     }
 }
 
-/// Which of two neighbours goes.
-#[derive(Debug)]
-enum Judge {
-    Tiers(Tiers),
-    /// All records that are read lie before the moment.
-    Before,
-    Repeated,
-}
-
-enum Verdict {
-    BothStay,
-    EarlierGoes,
-    LaterGoes,
-}
-
-impl Judge {
-    fn decide(
-        &mut self,
-        earlier: &Seen,
-        is_first: bool,
-        later: &Seen,
-    ) -> Result<Verdict, RecordError> {
-        let earlier_goes = match self {
-            Self::Tiers(_) if is_first || earlier.event == Event::Deleted => false,
-            Self::Tiers(tiers) => tiers.share_a_bucket(earlier.at, later.at)?,
-            Self::Before => true,
-            Self::Repeated => {
-                let about_deletion = [earlier, later].iter().any(|it| it.event == Event::Deleted);
-                return Ok(match later.repeats && !about_deletion && !later.marked {
-                    true => Verdict::LaterGoes,
-                    false => Verdict::BothStay,
-                });
-            }
-        };
-        Ok(match earlier_goes && !earlier.marked {
-            true => Verdict::EarlierGoes,
-            false => Verdict::BothStay,
-        })
-    }
-}
-
-/// Records beside their neighbours, across pages.
-struct Walk {
-    judge: Judge,
-    /// The last record that stays so far, and whether it is the first of its row.
-    last: Option<(Seen, bool)>,
-    /// The last row that is done with.
-    done: Option<Key>,
-}
-
-impl Walk {
-    /// Which of these records, or of the one before them, go.
-    fn through(&mut self, page: Vec<Seen>) -> Result<Vec<(Key, DateTime<Utc>)>, RecordError> {
-        let mut gone = Vec::new();
-        for seen in page {
-            let Some((last, is_first)) = self.last.take() else {
-                self.last = Some((seen, true));
-                continue;
-            };
-            if last.key != seen.key {
-                self.done = Some(last.key);
-                self.last = Some((seen, true));
-            } else {
-                self.last = Some(match self.judge.decide(&last, is_first, &seen)? {
-                    Verdict::BothStay => (seen, false),
-                    Verdict::EarlierGoes => {
-                        gone.push((last.key, last.at));
-                        (seen, false)
-                    }
-                    Verdict::LaterGoes => {
-                        gone.push((seen.key, seen.at));
-                        (last, is_first)
-                    }
-                });
-            }
-        }
-        Ok(gone)
-    }
-}
-
-async fn removed<C: ConnectionTrait>(
-    db: &C,
-    plan: &Arc<dyn Plan>,
-    gone: &[(Key, DateTime<Utc>)],
-) -> Result<u64, DbErr> {
-    let mut removed = 0;
-    for places in gone.chunks(CHUNK) {
-        let remove = || Remove {
-            plan: Arc::clone(plan),
-            places: places.to_vec(),
-        };
-        removed += apart_patiently(db, remove).await?;
-    }
-    Ok(removed)
-}
-
 struct Remove {
     plan: Arc<dyn Plan>,
-    places: Vec<(Key, DateTime<Utc>)>,
+    gone: Vec<Gone>,
 }
 
 impl Operation for Remove {
@@ -428,6 +402,6 @@ impl Operation for Remove {
         let context = Context::new();
         let conn = Target::of(db).conn(db);
         let writer = Writer::new(conn, self.plan.shape(), &context, context.stamp()?);
-        writer.remove(&self.places).await
+        writer.remove(&self.gone).await
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | room | what is in it |
 //! | --- | --- |
-//! | `query/as_of.rs` | what held at a moment |
+//! | `query/as_of.rs`, `query/as_of/` | what held at a moment |
 //! | `query/between.rs` | what changed between two moments |
 //! | `query/changes.rs` | records beside the ones before them |
 //! | `query/diff.rs` | what changed from one record to another |
@@ -27,8 +27,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, EntityName, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Select, Value,
+    ColumnTrait, EntityName, EntityTrait, IdenStatic, ModelTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Value,
 };
 
 pub use as_of::{AsOf, AsOfTwo};
@@ -40,7 +40,8 @@ pub use resample::{Bucket, Resample, WithGaps, agg};
 pub use restore::{PutBack, RestoreTo, Restored};
 
 use crate::dialect::bind_time;
-use crate::time::{IntoRule, Window, truncate_to_micros};
+use crate::time::{IntoRule, MICROSECOND, Window, truncate_to_micros, utc};
+use crate::typed::{Key, key_columns};
 use crate::{RecordEntity, RecordError};
 
 macro_rules! looking_back {
@@ -82,14 +83,47 @@ macro_rules! calendar {
 /// It goes together with everything that SeaORM has for a `Select`: `filter`, `order_by`,
 /// `paginate`, `cursor_by`, `stream`, `into_json`, `into_partial_model`, `find_also_related`.
 ///
-/// ```
-/// # use sea_orm::entity::prelude::*;
-/// # use sea_orm_record::prelude::*;
-/// # async fn example<R>(records: Select<R>, db: &DatabaseConnection) -> Result<(), DbErr>
-/// # where R: sea_orm_record::RecordEntity {
-/// use sea_orm::QueryOrder;
+/// # Example
 ///
-/// let of_three_days = records.created_in_days(3).order_by_asc(R::RECORDED_AT).all(db).await?;
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, article) = blog().await?;
+/// use article::record::Column;
+/// use chrono::{TimeDelta, Utc};
+/// use sea_orm::{ColumnTrait, QueryFilter};
+///
+/// // Windows, of one article or of all.
+/// let recent = article.records().created_in_days(3).all(&db).await?;
+/// let week = Window::between("2024-05-06T00:00:00Z".parse()?, "2024-05-13T00:00:00Z".parse()?)?;
+/// let old = article::Entity::records().within(week).all(&db).await?;
+/// assert_eq!((recent.len(), old.len()), (1, 0));
+///
+/// // The last save of each article, and one record an hour.
+/// let saves = article::Entity::records().filter(Column::Event.eq(Event::Updated));
+/// let last_saves = saves.latest_of_each().all(&db).await?;
+/// let hourly = article.records().today().resample("1h")?.all(&db).await?;
+/// assert_eq!((last_saves.len(), hourly.len()), (0, 1));
+///
+/// // As it was, and what changed since.
+/// let (now, an_hour_ago) = (Utc::now(), Utc::now() - TimeDelta::hours(1));
+/// assert_eq!(article.records().as_of(an_hour_ago).one(&db).await?, None);
+/// for row in article.records().diff_between(an_hour_ago, now).all(&db).await? {
+///     println!("{row}");                          // blog_article 1: added
+/// }
+/// for change in article.records().changes().newest_first().all(&db).await? {
+///     if let Some(diff) = change.diff() {
+///         println!("{diff}");                     // a line for each value; `None` for a first record
+///     }
+/// }
+/// let retitled = article.records().where_changed(Column::Title).all(&db).await?;
+/// assert_eq!(retitled, []);
+///
+/// // And back.
+/// let back = article.records().restore_to(now);
+/// assert!(back.preview().all(&db).await?.is_empty());
+/// back.apply(&db).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -105,7 +139,7 @@ pub trait RecordQuery: Sized {
     #[must_use]
     fn within(self, window: Window) -> Self;
 
-    /// Records of the last so and so long, an exact duration.
+    /// Records of the last `length`, an exact duration.
     #[must_use]
     fn created_in(self, length: TimeDelta) -> Self {
         self.within(Window::saturating(Window::last(length)))
@@ -171,7 +205,7 @@ pub trait RecordQuery: Sized {
     /// What changed from one moment to another, row by row: added, removed or changed.
     ///
     /// Both are cut to microseconds. Where `to` lies before `from`, it is the way back. A filter
-    /// picks rows: those that it fits at either moment.
+    /// picks rows: those that it fits at either moment. An order or a limit from before gives way.
     fn diff_between(self, from: DateTime<Utc>, to: DateTime<Utc>) -> DiffBetween<Self::Record>;
 
     /// Each record with the one before it, in the order of time.
@@ -193,11 +227,15 @@ pub trait RecordQuery: Sized {
     /// Puts rows back as they were at a moment, in one transaction: what changed since changes
     /// back, what was deleted since returns, what was made since is deleted.
     ///
-    /// A filter picks rows: those that it fits now, or fitted then.
+    /// A filter picks rows: those that it fits now, or fitted then; an order gives way, and a limit
+    /// is refused. Rows of which it is not known whether they were there are left as they are; see
+    /// [`RestoreTo::apply`].
     fn restore_to(self, t: DateTime<Utc>) -> RestoreTo<Self::Record>;
 
     /// The last record of each bucket of time that has any, of each row where the query spans
     /// several; counted in UTC unless [`in_zone`](Resample::in_zone) says otherwise.
+    ///
+    /// An order or a limit from before gives way.
     ///
     /// The rule is pandas' or polars': `"15min"`, `"1h"`, `"1D"`, `"1W"`, `"1MS"`; or an
     /// [`Every`](crate::Every).
@@ -238,11 +276,10 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     }
 
     fn latest_of_each(self) -> Self {
-        let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
         let mut latest = unordered(self.clone()).into_query();
         latest.clear_selects().reset_limit().reset_offset();
-        for key in &keys {
-            latest.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+        for key in keys::<R>() {
+            latest.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
         }
         latest.expr(own::<R>(R::RECORDED_AT).max());
         // A derived table: MySQL wants no LIMIT directly within IN, and materializes it once.
@@ -250,10 +287,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
             .expr(Expr::cust("*"))
             .from_subquery(latest, "latest_of_each")
             .take();
-        let place = keys
-            .into_iter()
-            .map(own::<R>)
-            .chain([own::<R>(R::RECORDED_AT)]);
+        let place = keys::<R>().chain([R::RECORDED_AT]).map(own::<R>);
         self.filter(Expr::tuple(place).in_subquery(derived))
     }
 
@@ -287,9 +321,20 @@ fn own<R: EntityTrait>(column: R::Column) -> Expr {
     Expr::col((R::default(), column))
 }
 
-/// The columns of the record table that repeat the key.
+/// The columns of the record table that repeat the key, in the order of the primary key.
 fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
-    R::key().into_iter().map(|(_, column)| column)
+    let pairs = R::key();
+    let columns = key_columns::<R::Recording>().into_iter();
+    columns.filter_map(move |key| {
+        let mut pairs = pairs.iter();
+        let pair = pairs.find(|(source, _)| source.as_str() == key.as_str());
+        pair.map(|(_, column)| *column)
+    })
+}
+
+/// The key of a record's row.
+fn key_of<R: RecordEntity>(record: &R::Model) -> Key {
+    keys::<R>().map(|key| record.get(key)).collect()
 }
 
 /// Whether a record had been written at `t`.
@@ -310,20 +355,37 @@ fn is_by(recorded_at: Expr, t: DateTime<Utc>) -> Expr {
 }
 
 /// What comes after a place, in the order of these columns.
+///
+/// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
+/// one column after the other.
 fn beyond(columns: &[Expr], place: &[Value], order: &Order) -> Condition {
-    let columns = || columns.iter().zip(place);
-    (0..place.len()).fold(Condition::any(), |any, last| {
-        let equal = columns()
-            .take(last)
-            .fold(Condition::all(), |all, (column, value)| {
-                all.add(column.clone().eq(value.clone()))
-            });
-        let next = columns().nth(last).map(|(column, value)| match order {
-            Order::Desc => column.clone().lt(value.clone()),
-            _ => column.clone().gt(value.clone()),
-        });
-        any.add(equal.add_option(next))
-    })
+    let after = |a: Expr, b: Expr| match order {
+        Order::Desc => a.lt(b),
+        _ => a.gt(b),
+    };
+    let columns = || {
+        columns
+            .iter()
+            .cloned()
+            .zip(place.iter().cloned().map(Expr::val))
+    };
+    let stepwise = (0..place.len()).fold(Condition::any(), |any, last| {
+        let equal = columns().take(last).map(|(column, value)| column.eq(value));
+        let next = columns()
+            .nth(last)
+            .map(|(column, value)| after(column, value));
+        any.add(equal.chain(next).fold(Condition::all(), Condition::add))
+    });
+    if place.len() < 2 {
+        return stepwise;
+    }
+    let (whole, place): (Vec<_>, Vec<_>) = columns().unzip();
+    let beyond = after(Expr::tuple(whole), Expr::tuple(place));
+    Condition::all().add(beyond).add(stepwise)
+}
+
+fn ordered_by_key<R: RecordEntity>(select: Select<R>, order: &Order) -> Select<R> {
+    keys::<R>().fold(select, |select, key| select.order_by(key, order.clone()))
 }
 
 fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {
@@ -334,10 +396,8 @@ fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {
 /// The first or last record. Rows that were recorded together have the same time: of those the one
 /// with the least or greatest key, so that it is the same on every database.
 fn end<R: RecordEntity>(select: Select<R>, order: Order) -> Select<R> {
-    let keys = R::key().into_iter().map(|(_, column)| column);
     let by_time = unordered(select).order_by(R::RECORDED_AT, order.clone());
-    keys.fold(by_time, |select, key| select.order_by(key, order.clone()))
-        .limit(1)
+    ordered_by_key(by_time, &order).limit(1)
 }
 
 /// From `since` on and before `until`, where they are given.
@@ -352,16 +412,6 @@ fn between<R: RecordEntity>(
     until.into_iter().fold(after, |select, until| {
         select.filter(R::RECORDED_AT.lt(bind_time(until)))
     })
-}
-
-/// The time in a value, whichever of chrono's types it has.
-fn utc(value: Value) -> Option<DateTime<Utc>> {
-    match value {
-        Value::ChronoDateTimeUtc(at) => at,
-        Value::ChronoDateTimeWithTimeZone(at) => Some(at?.to_utc()),
-        Value::ChronoDateTime(at) => Some(at?.and_utc()),
-        _ => None,
-    }
 }
 
 /// The nearest time that every database can compare with.
@@ -380,8 +430,7 @@ fn rounded_up(t: DateTime<Utc>) -> DateTime<Utc> {
     if cut == t {
         return cut;
     }
-    cut.checked_add_signed(TimeDelta::microseconds(1))
-        .unwrap_or(cut)
+    cut.checked_add_signed(MICROSECOND).unwrap_or(cut)
 }
 
 /// The name of the record table.

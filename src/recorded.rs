@@ -82,7 +82,20 @@ pub trait Recorded: EntityTrait<Model: Sync, ActiveModel: Hooked> {
         Self::records().restore_to(t)
     }
 
-    /// The records of one row by its primary key, which also finds those of a row that is gone.
+    /// The records of one row by its primary key, which also finds those of a row that is gone. A key
+    /// of several columns is a tuple, as in SeaORM's `find_by_id`.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (db, _, article) = blog().await?;
+    /// let key = article.id;
+    /// article.delete(&db).await?;
+    /// assert_eq!(article::Entity::records_of(key).all(&db).await?.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn records_of(key: <Self::PrimaryKey as PrimaryKeyTrait>::ValueType) -> Select<Self::Record> {
         let values = key.into_value_tuple();
         let keys = Self::PrimaryKey::iter()
@@ -102,6 +115,82 @@ pub trait Recorded: EntityTrait<Model: Sync, ActiveModel: Hooked> {
 ///
 /// `#[recorded]` writes one. By hand, or on top of what `sea-orm-cli` generated from the table,
 /// the four items without a default are enough: the rest goes by column names.
+///
+/// ```
+/// mod note {
+///     use sea_orm::entity::prelude::*;
+///     use sea_orm_record::prelude::*;
+///
+///     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+///     #[sea_orm(table_name = "note")]
+///     pub struct Model {
+///         #[sea_orm(primary_key)]
+///         pub id: i32,
+///         pub title: String,
+///         pub secret: String,
+///     }
+///
+///     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+///     pub enum Relation {}
+///
+///     impl Recorded for Entity {
+///         type Record = super::note_record::Entity;
+///
+///         fn recorder() -> Recorder<Self> {
+///             Recorder::<Self>::new().properties(|note| super::note_record::Length {
+///                 length: note.title.len() as i32,
+///             })
+///         }
+///     }
+///
+///     #[record_hooks]
+///     impl ActiveModelBehavior for ActiveModel {}
+/// }
+///
+/// mod note_record {
+///     use sea_orm::entity::prelude::*;
+///     use sea_orm_record::{Event, Properties, RecordEntity};
+///
+///     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+///     #[sea_orm(table_name = "note_record")]
+///     pub struct Model {
+///         #[sea_orm(primary_key, auto_increment = false)]
+///         pub recording_id: i32,
+///         #[sea_orm(primary_key, auto_increment = false)]
+///         pub recorded_at: DateTimeUtc,
+///         pub event: Event,
+///         pub title: String,         // a column of the note, by its name
+///         pub length: i32,           // a property
+///         pub actor: Option<String>, // of the context
+///     }
+///
+///     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+///     pub enum Relation {}
+///
+///     impl ActiveModelBehavior for ActiveModel {}
+///
+///     pub struct Length {
+///         pub length: i32,
+///     }
+///
+///     impl Properties for Length {
+///         const NAMES: &'static [&'static str] = &["length"];
+///
+///         fn into_values(self) -> Vec<sea_orm::Value> {
+///             vec![self.length.into()]
+///         }
+///     }
+///
+///     impl RecordEntity for Entity {
+///         type Recording = super::note::Entity;
+///         type Properties = Length;
+///
+///         const RECORDED_AT: Column = Column::RecordedAt;
+///         const EVENT: Column = Column::Event;
+///     }
+/// }
+/// # fn main() {}
+/// ```
 pub trait RecordEntity: EntityTrait {
     /// The entity that is recorded.
     type Recording: EntityTrait;
@@ -152,19 +241,31 @@ pub trait RecordEntity: EntityTrait {
             .collect()
     }
 
-    /// The columns for who and why. Default: those of the standard names that exist.
+    /// The columns for who and why. Default: those of the standard names that exist, but for names
+    /// of columns of the source, which are recorded.
     fn context() -> ContextColumns<Self::Column> {
+        let named = |name: &str| {
+            let of_source = column_named::<Self::Recording>(name).is_some();
+            column_named::<Self>(name).filter(|_| !of_source)
+        };
         ContextColumns {
-            actor: column_named::<Self>("actor"),
-            reason: column_named::<Self>("reason"),
-            change_id: column_named::<Self>("change_id"),
-            metadata: column_named::<Self>("metadata"),
+            actor: named("actor"),
+            reason: named("reason"),
+            change_id: named("change_id"),
+            metadata: named("metadata"),
         }
     }
 
-    /// Columns that are recorded no more; they keep their past values and must be nullable.
+    /// Columns that are no longer recorded; they keep their past values and must be nullable.
     /// Default: none.
     fn retired() -> Vec<Self::Column> {
+        Vec::new()
+    }
+
+    /// Columns of the record that keep a keyed hash in the place of the value; among those of
+    /// [`columns`](Self::columns), nullable, and text of at least 64 characters, as
+    /// [`Redacted`](crate::Redacted) is. Default: none.
+    fn redacted() -> Vec<Self::Column> {
         Vec::new()
     }
 
@@ -177,6 +278,9 @@ pub trait RecordEntity: EntityTrait {
 
 /// The column enum of an entity.
 pub type ColumnOf<E> = <E as EntityTrait>::Column;
+
+/// The model of the records of an entity.
+pub(crate) type RecordOf<E> = <<E as Recorded>::Record as EntityTrait>::Model;
 
 /// The column of an entity by its name in the database.
 pub(crate) fn column_named<E: EntityTrait>(name: &str) -> Option<E::Column> {
@@ -250,6 +354,9 @@ impl Properties for () {
 }
 
 /// Why a record was written. Kept as text of at most 10 characters.
+///
+/// It is the value of the record's column `event`, in models and in filters; the example of
+/// [`RecordQuery`] has one, and the chapter [capture](crate::book::capture) says when each is written.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum, Serialize, Deserialize,
 )]
@@ -268,10 +375,18 @@ pub enum Event {
     /// The row was deleted; the values are those of the record before.
     #[sea_orm(string_value = "deleted")]
     Deleted,
-    /// The row was there before it was recorded, or before what [`backfill`](crate::backfill)
-    /// found missing was.
+    /// Written by [`backfill`](crate::backfill): for a row that existed before recording began, or,
+    /// with `differing`, before a column or property was recorded.
     #[sea_orm(string_value = "backfilled")]
     Backfilled,
+    /// What was recorded before was [erased](crate::erase); the record holds nothing. Like a
+    /// deletion it ends what held.
+    #[sea_orm(string_value = "erased")]
+    Erased,
+    /// Columns of this record, and of those before it, were [blanked](crate::Erase::columns); the
+    /// others are as they were.
+    #[sea_orm(string_value = "blanked")]
+    Blanked,
 }
 
 impl Event {
@@ -283,7 +398,17 @@ impl Event {
             Self::Related => "related",
             Self::Deleted => "deleted",
             Self::Backfilled => "backfilled",
+            Self::Erased => "erased",
+            Self::Blanked => "blanked",
         }
+    }
+
+    /// Those of records that say of no row that it is there.
+    pub(crate) const ENDINGS: [Self; 2] = [Self::Deleted, Self::Erased];
+
+    /// Whether a record of this event says that something was erased.
+    pub(crate) const fn is_mark(self) -> bool {
+        matches!(self, Self::Erased | Self::Blanked)
     }
 }
 
@@ -296,13 +421,14 @@ impl std::fmt::Display for Event {
 /// An `ActiveModel` whose `ActiveModelBehavior` calls this library's [`hooks`](crate::hooks).
 ///
 /// `#[record_hooks]` implements it. An `ActiveModelBehavior` that calls the hooks by hand says so
-/// by implementing this, and [`register`](crate::register)s; else its saves are refused.
+/// by implementing this, and [`register`](crate::register)s; else its saves are refused. The module
+/// [`hooks`](crate::hooks) has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no record hooks, so its changes would go unseen",
     label = "this entity cannot be recorded or watched yet",
     note = "put `#[record_hooks]` on its `impl ActiveModelBehavior for ActiveModel`"
 )]
-pub trait Hooked: ActiveModelTrait {}
+pub trait Hooked: ActiveModelTrait<Entity: EntityTrait<Model: Sync + 'static>> {}
 
 /// The full name of an entity's table, for messages.
 pub(crate) fn table_name<E: EntityTrait>() -> String {

@@ -28,9 +28,54 @@ type Compute<E> = Arc<
 ///
 /// Which columns are recorded stands in the record entity, where `#[recorded(columns(…))]` wrote
 /// it. A default recorder computes nothing and watches nothing.
+///
+/// # Example
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # fn main() {
+/// use sea_orm::{ColumnTrait, EntityTrait, Linked, LoaderTrait, QueryFilter, RelationDef, RelationTrait};
+///
+/// // A property from the article alone: nothing needs watching.
+/// let _ = Recorder::<article::Entity>::new().properties(|article| article::record::Properties {
+///     headline: article.title.to_uppercase(),
+/// });
+///
+/// // From the topic as well, with one query for many articles: so topics are watched.
+/// let recorder = Recorder::<article::Entity>::new()
+///     .properties_with(|articles, db| {
+///         Box::pin(async move {
+///             let topics = articles.load_one(topic::Entity, &db).await?;
+///             let names = topics.into_iter().map(|topic| topic.map_or_else(String::new, |topic| topic.name));
+///             Ok(names.map(|headline| article::record::Properties { headline }).collect())
+///         })
+///     })
+///     .watch(topic::Entity);
+///
+/// // Along a link of SeaORM's, which may have several steps.
+/// struct ToTopic;
+///
+/// impl Linked for ToTopic {
+///     type FromEntity = article::Entity;
+///     type ToEntity = topic::Entity;
+///
+///     fn link(&self) -> Vec<RelationDef> {
+///         vec![article::Relation::Topic.def()]
+///     }
+/// }
+///
+/// let recorder = recorder.watch_linked(ToTopic);
+///
+/// // By a query: articles whose text names the topic.
+/// let _ = recorder.watch_with(topic::Entity, |topic: &topic::Model| {
+///     article::Entity::find().filter(article::Column::Text.contains(&topic.name))
+/// });
+/// # }
+/// ```
 pub struct Recorder<E: Recorded> {
     pub(crate) properties: Option<Compute<E>>,
     pub(crate) watches: Vec<Watch<E>>,
+    pub(crate) redaction_key: Option<Vec<u8>>,
 }
 
 /// One thing that is watched.
@@ -79,10 +124,12 @@ impl<E: Recorded> Recorder<E> {
         Self {
             properties: None,
             watches: Vec::new(),
+            redaction_key: None,
         }
     }
 
-    /// Computes the properties of a row from the row alone. Default: none are computed.
+    /// Computes the properties of a row from the row alone. Default: none are computed. See the
+    /// [example](Self#example).
     ///
     /// A panic becomes [`RecordError::Property`](crate::RecordError::Property); the save fails and
     /// leaves nothing.
@@ -98,7 +145,8 @@ impl<E: Recorded> Recorder<E> {
         })
     }
 
-    /// Computes the properties of many rows at once, with the database at hand. Default: none.
+    /// Computes the properties of many rows at once, with the database at hand. Default: none. See the
+    /// [example](Self#example).
     ///
     /// The closure gets at most 1,000 models, in the order of their keys, and answers for each in
     /// the same order; one query for all of them keeps a fan-out cheap. What it reads should be
@@ -118,11 +166,56 @@ impl<E: Recorded> Recorder<E> {
         self
     }
 
-    /// Records rows again when a row of `watched` that they are related to changes.
+    /// The secret key by which values of columns that are marked `#[recorded(redact)]` are hashed, of
+    /// at least 32 bytes. Default: none, and an entity with such columns cannot be saved.
+    ///
+    /// Another key gives other hashes, so that each row is recorded once more. Without a key, or with
+    /// a short one, the first save fails with [`RecordError::Plan`](crate::RecordError::Plan) before
+    /// anything is written, as does [`check`](crate::check).
+    ///
+    /// ```standalone_crate
+    /// # mod account {
+    /// # use sea_orm::entity::prelude::*;
+    /// # use sea_orm_record::prelude::*;
+    /// #[recorded(columns(mail))]
+    /// #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    /// #[sea_orm(table_name = "account")]
+    /// pub struct Model {
+    ///     #[sea_orm(primary_key)]
+    ///     pub id: i32,
+    ///     #[recorded(redact)]
+    ///     pub mail: String,
+    /// }
+    ///
+    /// impl Recorded for Entity {
+    ///     type Record = record::Entity;
+    ///
+    ///     fn recorder() -> Recorder<Self> {
+    ///         let key = std::env::var("REDACTION_KEY").unwrap_or_default();
+    ///         Recorder::new().redaction_key(key)
+    ///     }
+    /// }
+    /// #
+    /// # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    /// # pub enum Relation {}
+    /// #
+    /// # #[record_hooks]
+    /// # impl ActiveModelBehavior for ActiveModel {}
+    /// # }
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn redaction_key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.redaction_key = Some(key.into());
+        self
+    }
+
+    /// Records rows again when a row of `watched` that they are related to changes. See the
+    /// [example](Self#example).
     ///
     /// Any relation does: belongs-to, has-one, has-many, and many-to-many, whose junction entity
-    /// must have hooks too. Watching matters to properties alone: without any, it costs nothing
-    /// and does nothing.
+    /// must have hooks too. Watching matters to properties; without any, it costs saves nothing, and
+    /// tells whom a deletion may delete or cut loose by the database's foreign keys.
     #[must_use]
     pub fn watch<R>(mut self, watched: R) -> Self
     where
@@ -136,7 +229,8 @@ impl<E: Recorded> Recorder<E> {
         self
     }
 
-    /// Records rows again when a row at the end of a link changes, or one on the way there.
+    /// Records rows again when a row at the end of a link changes, or one on the way there. See the
+    /// [example](Self#example).
     ///
     /// The entities on the way must have hooks too; the first save fails with their name otherwise.
     #[must_use]
@@ -149,7 +243,8 @@ impl<E: Recorded> Recorder<E> {
         self
     }
 
-    /// Records the rows that `dependents` selects when a row of `watched` changes.
+    /// Records the rows that `dependents` selects when a row of `watched` changes. See the
+    /// [example](Self#example).
     ///
     /// For what no relation says. The closure is called with the row as it was and as it is; each
     /// call is one query, so prefer [`watch`](Self::watch) where a relation exists. Concurrent
@@ -172,6 +267,12 @@ impl<E: Recorded> Recorder<E> {
     }
 
     /// Watches every relation that the entity declares, django-record's `audit_all_relatives`.
+    ///
+    /// Those are the variants of its `Relation`, and the many-to-many fields (`has_many` with `via`) of
+    /// `#[sea_orm::model]` for which SeaORM writes `Related`: of those to the entity itself
+    /// (`self_ref`), of two with the same target, and of a `Related` by hand with `via`, as the
+    /// compact format has it, nothing is known here. Add [`watch`](Self::watch) or
+    /// [`watch_linked`](Self::watch_linked) for them.
     ///
     /// The first save fails, naming it, if an entity among them lacks hooks.
     #[must_use]

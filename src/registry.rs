@@ -4,19 +4,21 @@
 //! listened to is worked out once, when the first hook runs or [`check`] is called.
 
 use std::any::TypeId;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sea_orm::{ActiveModelTrait, EntityTrait, RelationDef};
+use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait};
 
+use crate::cascade::{Cut, ForeignKey, Reach, reach, spread};
 use crate::dialect::Dialect;
-use crate::listen::{Guard, Listener, Path, mark_cycles};
+use crate::listen::{Guard, Listener, Path, mark_cycles, reached};
 use crate::recorded::table_name;
 use crate::recorder::{Watch, all_relations};
-use crate::typed::{LockLinks, Plan, TypedPlan, lock_links};
+use crate::typed::{Among, LockLinks, Plan, TypedPlan, among, lock_links};
 use crate::{Hooked, RecordError, Recorded};
 
-/// An entry of the registry, made by the macros; by hand, see [`register`].
+/// An entry of the registry, made by the macros; by hand, see [`register`] and [`hooks`](crate::hooks).
+/// There is no default: an entity with hooks that nobody registered is refused at its first save.
 #[derive(Clone, Copy, Debug)]
 pub struct Registration(Entry);
 
@@ -66,21 +68,33 @@ pub(crate) struct HookedEntity {
     pub(crate) type_id: TypeId,
     pub(crate) table: String,
     pub(crate) lock_links: LockLinks,
+    pub(crate) among: Among,
+    /// The relations that it declares.
+    pub(crate) relations: fn() -> Vec<RelationDef>,
+    pub(crate) reach: Reach,
 }
 
 fn hooked<A: Hooked>() -> HookedEntity {
     HookedEntity {
         type_id: TypeId::of::<A::Entity>(),
         table: table_name::<A::Entity>(),
-        lock_links: lock_links::<<A as ActiveModelTrait>::Entity>,
+        lock_links: lock_links::<A::Entity>,
+        among: among::<A::Entity>,
+        relations: relations::<A::Entity>,
+        reach: reach::<A::Entity>,
     }
+}
+
+fn relations<E: EntityTrait>() -> Vec<RelationDef> {
+    E::Relation::iter().map(|relation| relation.def()).collect()
 }
 
 /// The hooked entities by the full name of their table; usually one each.
 pub(crate) type Hooks = HashMap<String, Vec<HookedEntity>>;
 
-/// What became of a recorded entity: its plan, and what it listens to.
-type Built = Result<(Arc<dyn Plan>, Vec<Path>), RecordError>;
+/// What became of a recorded entity: its plan, what it listens to, and the foreign keys along which
+/// the database may change it.
+type Built = Result<(Arc<dyn Plan>, Vec<Path>, Vec<(TypeId, ForeignKey)>), RecordError>;
 
 /// What the hooks of one entity do.
 #[derive(Default)]
@@ -91,11 +105,28 @@ pub(crate) struct Node {
     pub(crate) listeners: Vec<Arc<Listener>>,
     /// What it must lock when it comes to depend on something.
     pub(crate) guards: Vec<Arc<Guard>>,
+    /// By which the database changes other rows when one of its own goes.
+    pub(crate) foreign_keys: Vec<ForeignKey>,
     /// Why it cannot be recorded.
     error: Option<RecordError>,
 }
 
 impl Node {
+    /// Whether it is neither recorded nor watched: only what goes with its rows matters.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_built() && self.listeners.is_empty() && self.guards.is_empty()
+    }
+
+    /// Whether the database changes other rows where this happens to its own.
+    pub(crate) fn changes_others(&self, cut: &Cut) -> bool {
+        self.foreign_keys.iter().any(|key| key.acts(cut))
+    }
+
+    /// Whether more is to be noted of its rows than their keys, when they go.
+    fn goes_on(&self) -> bool {
+        !self.listeners.is_empty() || !self.foreign_keys.is_empty()
+    }
+
     /// Whether its registration as recorded has been seen to.
     fn is_built(&self) -> bool {
         self.plan.is_some() || self.error.is_some()
@@ -132,7 +163,9 @@ impl Node {
 pub(crate) struct Registry {
     nodes: HashMap<TypeId, Node>,
     /// Entities that are known to call the hooks.
-    hooked: HashSet<TypeId>,
+    hooked: HashMap<TypeId, HookedEntity>,
+    /// The record tables of those who depend on an entity, also by way of others.
+    dependents: HashMap<TypeId, Vec<String>>,
     /// The schemas of the recorded and watched tables, by their names in lower case.
     tables: HashMap<String, Vec<Option<String>>>,
 }
@@ -141,20 +174,48 @@ impl Registry {
     /// What the hooks of `E` have to do, once they are called; nothing where it is neither recorded
     /// nor watched.
     pub(crate) fn called<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
-        match self.node::<E>()? {
-            None if !self.hooked.contains(&TypeId::of::<E>()) => Err(RecordError::plan(
+        self.is_hooked::<E>()?;
+        self.node::<E>()
+    }
+
+    fn is_hooked<E: EntityTrait>(&self) -> Result<(), RecordError> {
+        let entity = TypeId::of::<E>();
+        match self.nodes.get(&entity) {
+            None if !self.hooked.contains_key(&entity) => Err(RecordError::plan(
                 table_name::<E>(),
                 "its hooks are called, but nobody registered it; write \
                  `register_static!(Registration::hooked::<ActiveModel>())`, and \
                  `register_static!(Registration::recorded::<Entity>())` if it is recorded",
             )),
-            node => Ok(node),
+            _ => Ok(()),
         }
+    }
+
+    /// [`called`](Self::called), for the hooks around a deletion.
+    pub(crate) fn called_to_delete<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
+        self.is_hooked::<E>()?;
+        self.node_to_delete::<E>()
     }
 
     /// How `E` is recorded and watched; not at all, for most entities.
     pub(crate) fn node<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
+        Ok(self.node_to_delete::<E>()?.filter(|node| !node.is_idle()))
+    }
+
+    /// The same, also where only what goes with its rows is recorded or watched.
+    pub(crate) fn node_to_delete<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
         self.node_of(TypeId::of::<E>())
+    }
+
+    /// A node, whether or not its entity can be recorded.
+    pub(crate) fn any_node(&self, entity: TypeId) -> Option<&Node> {
+        self.nodes.get(&entity)
+    }
+
+    /// An entity whose rows take others with them, or change others, when they go.
+    pub(crate) fn going_on(&self, entity: TypeId) -> Option<&HookedEntity> {
+        let goes_on = self.any_node(entity).is_some_and(Node::goes_on);
+        self.hooked.get(&entity).filter(|_| goes_on)
     }
 
     pub(crate) fn node_of(&self, entity: TypeId) -> Result<Option<&Node>, RecordError> {
@@ -184,24 +245,46 @@ impl Registry {
             hooked: hooks
                 .values()
                 .flatten()
-                .map(|entity| entity.type_id)
+                .map(|entity| (entity.type_id, entity.clone()))
                 .collect(),
             ..Self::default()
         };
+        let mut watched = Vec::new();
         for Registration(entry) in registrations {
             if let Entry::Recorded(entity, build) = entry
                 && !registry.nodes.get(entity).is_some_and(Node::is_built)
             {
-                registry.add(*entity, build(&hooks));
+                watched.extend(registry.add(*entity, build(&hooks)));
             }
         }
+        spread(&hooks, watched, &mut registry.nodes);
         mark_cycles(&registry.nodes);
+        registry.list_dependents();
         registry.list_tables(hooks.values().flatten());
         registry
     }
 
+    fn list_dependents(&mut self) {
+        let tables = |entity: &TypeId| {
+            let reached = reached(&self.nodes, *entity).into_iter();
+            let plans = reached.filter_map(|entity| self.any_node(entity)?.plan.as_ref());
+            let tables = plans.map(|plan| plan.shape().record.name.clone());
+            (*entity, tables.collect())
+        };
+        self.dependents = self.nodes.keys().map(tables).collect();
+    }
+
+    /// The record tables of those who depend on rows of an entity, also by way of others.
+    pub(crate) fn records_after(&self, entity: TypeId) -> &[String] {
+        self.dependents.get(&entity).map_or(&[], Vec::as_slice)
+    }
+
     fn list_tables<'h>(&mut self, hooked: impl Iterator<Item = &'h HookedEntity>) {
-        let seen = hooked.filter(|entity| self.nodes.contains_key(&entity.type_id));
+        let is_seen = |entity: &&HookedEntity| {
+            let node = self.nodes.get(&entity.type_id);
+            node.is_some_and(|node| !node.is_idle())
+        };
+        let seen = hooked.filter(is_seen);
         let seen = seen.map(|entity| entity.table.clone());
         let plans = self.nodes.values().filter_map(|node| node.plan.as_ref());
         let names: BTreeSet<String> = plans
@@ -229,14 +312,15 @@ impl Registry {
             .is_some_and(|known| known.iter().any(same))
     }
 
-    fn add(&mut self, entity: TypeId, built: Built) {
+    /// Takes up a recorded entity; answers with the foreign keys that it watches along.
+    fn add(&mut self, entity: TypeId, built: Built) -> Vec<(TypeId, ForeignKey)> {
         let node = self.nodes.entry(entity).or_default();
-        let (plan, paths) = match built {
+        let (plan, paths, keys) = match built {
             Ok(built) => built,
             Err(error) => {
                 tracing::error!(%error, "an entity cannot be recorded");
                 node.error = Some(error);
-                return;
+                return Vec::new();
             }
         };
         node.plan = Some(Arc::clone(&plan));
@@ -247,6 +331,7 @@ impl Registry {
                 node.guards.extend(guard);
             });
         }
+        keys
     }
 }
 
@@ -266,16 +351,20 @@ fn build<E: Recorded>(hooks: &Hooks) -> Built {
     }
     let own = E::default().table_name().to_owned();
     let expected: BTreeSet<_> = paths.iter().flat_map(Path::tables).chain([own]).collect();
+    let mut keys = Vec::new();
     if recorder.properties.is_none() {
-        // What is watched can change properties alone.
-        paths.clear();
+        // What is watched can change properties alone, unless the database cuts rows loose.
+        let own = hooked::<E::ActiveModel>();
+        keys.extend(paths.drain(..).flat_map(|path| path.foreign_keys(&own)));
     }
     let plan = TypedPlan::new(recorder, expected)?;
-    Ok((Arc::new(plan), paths))
+    Ok((Arc::new(plan), paths, keys))
 }
 
 fn path<E: Recorded>(hooks: &Hooks, relations: Vec<RelationDef>) -> Result<Path, RecordError> {
-    Path::along(hooks, relations).map_err(|problem| RecordError::plan(table_name::<E>(), problem))
+    let own = hooked::<E::ActiveModel>();
+    Path::along(hooks, own, relations)
+        .map_err(|problem| RecordError::plan(table_name::<E>(), problem))
 }
 
 static BY_HAND: RwLock<Vec<Registration>> = RwLock::new(Vec::new());

@@ -153,6 +153,28 @@ impl Retention {
         }
     }
 
+    /// Before which moment it has something to remove, counted from `now`; none where that lies before
+    /// all times. A progress bar may count the records from before.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check).
+    ///
+    /// ```
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    /// use sea_orm_record::{FOREVER, Retention};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let retention = Retention::new().keep_all(TimeDelta::days(7)).then_every("1D", FOREVER);
+    /// let now: DateTime<Utc> = "2026-03-09T12:00:00Z".parse()?;
+    /// assert_eq!(retention.prunes_before(now)?, Some("2026-03-02T00:00:00Z".parse()?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn prunes_before(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, RecordError> {
+        Ok(self.spans(now)?.first().map(|span| span.until))
+    }
+
     /// From when to when which buckets count, the youngest first.
     pub(crate) fn spans(&self, now: DateTime<Utc>) -> Result<Vec<Span>, RecordError> {
         self.check()?;
@@ -196,9 +218,9 @@ impl Tiers {
         }
     }
 
-    /// Whether `later` stands for `earlier` as well: both lie in one bucket, of which one record is
-    /// kept.
-    pub(crate) fn share_a_bucket(
+    /// Whether `earlier` may go for `later`: both lie in one bucket, of which the last record is kept.
+    /// One at the very start of a bucket is in force there, and stays.
+    pub(crate) fn can_spare(
         &mut self,
         earlier: DateTime<Utc>,
         later: DateTime<Utc>,
@@ -207,7 +229,7 @@ impl Tiers {
             && start <= earlier
             && earlier < end
         {
-            return Ok(later < end);
+            return Ok(earlier > start && later < end);
         }
         // The oldest tier that holds it: the last whose end lies after it.
         let Some(span) = self.spans.iter().rev().find(|span| earlier < span.until) else {
@@ -216,7 +238,7 @@ impl Tiers {
         let start = span.buckets.start_of(earlier)?;
         let end = span.buckets.next(start)?;
         self.bucket = Some((start, end));
-        Ok(later < end)
+        Ok(earlier > start && later < end)
     }
 }
 
@@ -303,12 +325,18 @@ mod tests {
             [at("2026-03-19T10:00:00Z"), at("2026-03-10T00:00:00Z")]
         );
         let mut tiers = Tiers::new(spans);
-        let mut share = |a: &str, b: &str| tiers.share_a_bucket(at(a), at(b)).unwrap();
-        assert!(!share("2026-03-19T10:10:00Z", "2026-03-19T10:20:00Z"));
-        assert!(share("2026-03-19T09:10:00Z", "2026-03-19T09:20:00Z"));
-        assert!(!share("2026-03-19T09:10:00Z", "2026-03-19T10:00:00Z"));
-        assert!(!share("2026-03-10T09:10:00Z", "2026-03-10T10:20:00Z"));
-        assert!(share("2026-03-09T09:10:00Z", "2026-03-09T23:20:00Z"));
-        assert!(!share("2026-03-09T09:10:00Z", "2026-03-10T00:00:00Z"));
+        let mut spares = |a: &str, b: &str| tiers.can_spare(at(a), at(b)).unwrap();
+        assert!(!spares("2026-03-19T10:10:00Z", "2026-03-19T10:20:00Z"));
+        assert!(spares("2026-03-19T09:10:00Z", "2026-03-19T09:20:00Z"));
+        assert!(!spares("2026-03-19T09:10:00Z", "2026-03-19T10:00:00Z"));
+        assert!(!spares("2026-03-10T09:10:00Z", "2026-03-10T10:20:00Z"));
+        assert!(spares("2026-03-09T09:10:00Z", "2026-03-09T23:20:00Z"));
+        assert!(!spares("2026-03-09T09:10:00Z", "2026-03-10T00:00:00Z"));
+        assert!(!spares("2026-03-09T00:00:00Z", "2026-03-09T23:20:00Z"));
+        assert!(!spares("2026-03-09T00:00:00Z", "2026-03-09T23:20:00Z"));
+        assert!(spares(
+            "2026-03-09T00:00:00.000001Z",
+            "2026-03-09T23:20:00Z"
+        ));
     }
 }

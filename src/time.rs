@@ -16,5 +16,8 @@ mod window;
 
 pub use bucket::Buckets;
 pub use rule::{Every, IntoRule};
-pub(crate) use window::truncate_to_micros;
 pub use window::{Window, zone};
+pub(crate) use window::{truncate_to_micros, utc};
+
+/// Records stand on whole ones.
+pub(crate) const MICROSECOND: chrono::TimeDelta = chrono::TimeDelta::microseconds(1);

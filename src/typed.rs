@@ -2,27 +2,28 @@
 //! traits and function pointers that do not.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{
-    Condition, Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement,
+    BinOper, Condition, Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement,
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait,
     PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
 };
 
-use crate::bulk::untyped_key;
+use crate::bulk::{Pages, untyped_key};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::plan::Shape;
+use crate::plan::{Column, Shape};
 use crate::reads::{Reads, warn_unwatched};
-use crate::recorded::{ColumnOf, Recorded};
+use crate::recorded::{ColumnOf, Recorded, column_named};
 use crate::recorder::{Recorder, value_of};
+use crate::redact::Redactor;
 use crate::write::CHUNK;
 use crate::{Event, Properties, RecordEntity, RecordError};
 
@@ -60,18 +61,27 @@ impl Page<'_> {
 
 /// Which records to look among for those of rows that are gone.
 #[derive(Clone, Copy)]
-pub(crate) enum Among<'k> {
+pub(crate) enum Of<'k> {
     /// Those with keys after the first and up to the second, a chunk of them.
     Between(Option<&'k Key>, Option<&'k Key>),
     /// Those of these rows.
     Keys(&'k [Key]),
 }
 
+/// Which values a snapshot has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All.
+    Whole,
+    /// Without texts that the statement copies from the source table: nobody looks at them.
+    BesideSource,
+}
+
 /// The plan of a recorded entity, its type forgotten.
 pub(crate) trait Plan: Send + Sync {
     fn shape(&self) -> &Shape;
 
-    /// Locks and reads rows in the order of their keys.
+    /// Reads rows in the order of their keys, and locks them where the page says so.
     fn load<'a>(
         &'a self,
         conn: Connection<'a>,
@@ -96,7 +106,7 @@ pub(crate) trait Plan: Send + Sync {
     fn orphans<'a>(
         &'a self,
         conn: Connection<'a>,
-        among: Among<'a>,
+        of: Of<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
 
     /// What records of these models would hold.
@@ -104,6 +114,7 @@ pub(crate) trait Plan: Send + Sync {
         &'a self,
         conn: Connection<'a>,
         models: &'a Models,
+        extent: Extent,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbErr>>;
 
     /// The values of columns of each model; those with a NULL, which links nothing, are left out.
@@ -126,6 +137,7 @@ pub(crate) struct TypedPlan<E: Recorded> {
     shape: Shape,
     sources: Vec<E::Column>,
     recorder: Recorder<E>,
+    redactor: Option<Redactor>,
     /// Tables that properties may read without a warning.
     expected: BTreeSet<String>,
 }
@@ -135,8 +147,10 @@ impl<E: Recorded> TypedPlan<E> {
         recorder: Recorder<E>,
         expected: BTreeSet<String>,
     ) -> Result<Self, RecordError> {
+        let shape = Shape::of::<E>(recorder.properties.is_some())?;
         Ok(Self {
-            shape: Shape::of::<E>(recorder.properties.is_some())?,
+            redactor: redactor(&shape, recorder.redaction_key.as_deref())?,
+            shape,
             sources: E::Record::columns()
                 .into_iter()
                 .map(|(source, _)| source)
@@ -178,7 +192,15 @@ impl<E: Recorded> TypedPlan<E> {
             );
             return Err(self.property_failed(problem, None));
         }
-        Ok(computed.into_iter().map(Properties::into_values).collect())
+        let names = self.shape.properties.len();
+        let values: Vec<_> = computed.into_iter().map(Properties::into_values).collect();
+        match values.iter().map(Vec::len).find(|values| *values != names) {
+            None => Ok(values),
+            Some(values) => {
+                let problem = format!("`into_values` gives {values} values for {names} names");
+                Err(self.property_failed(problem, None))
+            }
+        }
     }
 
     fn property_failed(&self, problem: String, source: Option<DbErr>) -> DbErr {
@@ -195,17 +217,41 @@ impl<E: Recorded> TypedPlan<E> {
         dialect: Dialect,
         model: &E::Model,
         properties: Vec<Value>,
+        extent: Extent,
     ) -> Result<Row, DbErr> {
-        let columns = self.sources.iter().map(|column| model.get(*column));
+        let key = key_of(model);
+        let columns = self.sources.iter().zip(&self.shape.columns);
+        let columns: Vec<_> = columns
+            .map(|(source, column)| match extent {
+                _ if column.redacted => self.redacted(column, &key, &model.get(*source)),
+                Extent::BesideSource if dialect.copies_unseen(&column.ty) => {
+                    Ok(Value::String(None))
+                }
+                _ => Ok(model.get(*source)),
+            })
+            .collect::<Result<_, RecordError>>()?;
         let values: Vec<_> = columns
+            .into_iter()
             .chain(properties)
             .map(|value| dialect.canonical(value))
             .collect();
         self.shape
             .refuse_altered(dialect, self.shape.values().zip(&values))?;
-        Ok(Row {
-            key: key_of(model),
-            values,
+        Ok(Row { key, values })
+    }
+
+    /// What is recorded in the place of a value.
+    fn redacted(&self, column: &Column, key: &Key, value: &Value) -> Result<Value, RecordError> {
+        let entity = &self.shape.entity;
+        let redacted = match &self.redactor {
+            Some(redactor) => redactor.redact(entity, &column.source, key, value),
+            None => None,
+        };
+        redacted.ok_or_else(|| RecordError::Value {
+            entity: entity.clone(),
+            column: column.name.clone(),
+            problem: "values of its type, or of that of its row's key, cannot be redacted"
+                .to_owned(),
         })
     }
 }
@@ -223,7 +269,10 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         Box::pin(async move {
             let lock = page.lock;
             let models = match lock {
-                true => lock_models(conn, page.select::<E>()).await,
+                true => {
+                    let lock = Dialect::of(&conn).row_lock();
+                    lock_models(conn, page.select::<E>(), lock).await
+                }
                 false => by_key(page.select::<E>()).all(&conn).await,
             };
             let models = models.map_err(|error| self.loading(error))?;
@@ -238,7 +287,10 @@ impl<E: Recorded> Plan for TypedPlan<E> {
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
             let keys = match page.lock {
-                true => lock_keys(conn, page.select::<E>()).await,
+                true => {
+                    let lock = Dialect::of(&conn).row_lock();
+                    lock_keys(conn, page.select::<E>(), lock).await
+                }
                 false => find_keys(conn, by_key(page.select::<E>())).await,
             };
             keys.map_err(|error| self.loading(error))
@@ -251,7 +303,8 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         condition: Condition,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
-            let keys = lock_keys(conn, E::find().filter(condition)).await;
+            let lock = Dialect::of(&conn).row_lock();
+            let keys = lock_keys(conn, E::find().filter(condition), lock).await;
             keys.map_err(|error| self.loading(error))
         })
     }
@@ -260,13 +313,14 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         &'a self,
         conn: Connection<'a>,
         models: &'a Models,
+        extent: Extent,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbErr>> {
         Box::pin(async move {
             let models = models_of::<E>(models);
             let dialect = Dialect::of(&conn);
             let properties = self.properties(conn, models).await?;
             let rows = models.iter().zip(properties);
-            rows.map(|(model, properties)| self.row(dialect, model, properties))
+            rows.map(|(model, properties)| self.row(dialect, model, properties, extent))
                 .collect()
         })
     }
@@ -274,11 +328,11 @@ impl<E: Recorded> Plan for TypedPlan<E> {
     fn orphans<'a>(
         &'a self,
         conn: Connection<'a>,
-        among: Among<'a>,
+        of: Of<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
             let columns: Vec<_> = record_keys::<E>().into_iter().map(|(_, to)| to).collect();
-            let select = orphans::<E>(Dialect::of(&conn), among);
+            let select = orphans::<E>(of);
             let found = read_keys::<E>(conn, &select, &columns).await;
             found.map_err(|error| {
                 let action = format!("reading `{}`", self.shape.record);
@@ -302,6 +356,20 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             .map(|model| model as &(dyn Any + Send + Sync))
             .collect()
     }
+}
+
+/// What hashes are made with, where the entity has a use for them.
+fn redactor(shape: &Shape, key: Option<&[u8]>) -> Result<Option<Redactor>, RecordError> {
+    let redactor = match (key, shape.redacts()) {
+        (Some(key), _) => Redactor::new(key).map(Some),
+        (None, false) => Ok(None),
+        (None, true) => Err(
+            "columns are redacted, but there is no key to do it with; give \
+                             `Recorder::redaction_key`"
+                .to_owned(),
+        ),
+    };
+    redactor.map_err(|problem| RecordError::plan(&shape.entity, problem))
 }
 
 fn models_of<E: Recorded>(models: &Models) -> &[E::Model] {
@@ -333,20 +401,33 @@ pub(crate) fn beyond<E: EntityTrait>(after: &Key) -> Condition {
 }
 
 /// Rows whose `columns` come after `after`, in lexicographic order.
-///
+pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
+    following(columns, after, BinOper::GreaterThan)
+}
+
+/// The row whose `columns` are `place`, and those that come after it.
+pub(crate) fn from_columns<C: ColumnTrait>(columns: &[C], place: &Key) -> Condition {
+    following(columns, place, BinOper::GreaterThanOrEqual)
+}
+
 /// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
 /// one column after the other.
-pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
+fn following<C: ColumnTrait>(columns: &[C], place: &Key, follows: BinOper) -> Condition {
     let stepwise = (0..columns.len()).fold(Condition::any(), |any, last| {
         let equal = (0..last).fold(Condition::all(), |all, index| {
-            all.add(columns[index].eq(after[index].clone()))
+            all.add(columns[index].eq(place[index].clone()))
         });
-        any.add(equal.add(columns[last].gt(after[last].clone())))
+        let value = place[last].clone();
+        let beyond = match (follows, last + 1 == columns.len()) {
+            (BinOper::GreaterThanOrEqual, true) => columns[last].gte(value),
+            _ => columns[last].gt(value),
+        };
+        any.add(equal.add(beyond))
     });
     if columns.len() < 2 {
         return stepwise;
     }
-    let values = columns.iter().zip(after);
+    let values = columns.iter().zip(place);
     let values = values.map(|(column, value)| column.save_as(Expr::val(value.clone())));
     let whole = Expr::tuple(
         columns
@@ -354,7 +435,7 @@ pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Cond
             .map(|column| Expr::col(column.as_column_ref())),
     );
     Condition::all()
-        .add(whole.gt(Expr::tuple(values)))
+        .add(whole.binary(follows, Expr::tuple(values)))
         .add(stepwise)
 }
 
@@ -365,10 +446,41 @@ pub(crate) fn key_columns<E: EntityTrait>() -> Vec<E::Column> {
 }
 
 /// Whether a row has one of these keys.
-pub(crate) fn has_key<E: EntityTrait>(dialect: Dialect, keys: &[Key]) -> Expr {
-    let columns = key_columns::<E>().into_iter();
-    let columns = columns.map(|column| Expr::col((E::default(), column)));
-    dialect.is_among(columns.collect(), keys)
+pub(crate) fn has_key<E: EntityTrait>(keys: &[Key]) -> Expr {
+    have::<E>(&key_columns::<E>(), keys)
+}
+
+/// Whether these columns of a row together are one of `links`.
+pub(crate) fn have<E: EntityTrait>(columns: &[E::Column], links: &[Key]) -> Expr {
+    let places = columns.iter().map(|it| Expr::col((E::default(), *it)));
+    are_among(places.collect(), links, |at, value| {
+        columns[at].save_as(value)
+    })
+}
+
+/// Whether `places`, which stand for these columns of an entity, together are one of `links`.
+pub(crate) type Among = fn(places: Vec<Expr>, columns: &[String], links: &[Key]) -> Expr;
+
+/// [`Among`] for `E`: values are written as SeaORM saves them, in a native enum's type for example.
+pub(crate) fn among<E: EntityTrait>(places: Vec<Expr>, columns: &[String], links: &[Key]) -> Expr {
+    let columns: Vec<_> = columns.iter().map(|it| column_named::<E>(it)).collect();
+    are_among(places, links, |at, value| match columns[at] {
+        Some(column) => column.save_as(value),
+        None => value,
+    })
+}
+
+fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -> Expr) -> Expr {
+    let cells = |link: &Key| {
+        let cells = link.iter().cloned().map(Expr::val).enumerate();
+        cells
+            .map(|(at, value)| write(at, value))
+            .collect::<Vec<_>>()
+    };
+    match places.len() {
+        1 => places.remove(0).is_in(links.iter().flat_map(cells)),
+        _ => Expr::tuple(places).is_in(links.iter().map(|link| Expr::tuple(cells(link)))),
+    }
 }
 
 /// The rows with these keys.
@@ -376,8 +488,7 @@ pub(crate) async fn by_keys<E: EntityTrait>(
     conn: Connection<'_>,
     keys: &[Key],
 ) -> Result<Vec<E::Model>, DbErr> {
-    let condition = has_key::<E>(Dialect::of(&conn), keys);
-    E::find().filter(condition).all(&conn).await
+    E::find().filter(has_key::<E>(keys)).all(&conn).await
 }
 
 /// In the order of keys, which is that of all locks.
@@ -390,17 +501,17 @@ fn by_key<E: EntityTrait>(select: Select<E>) -> Select<E> {
 pub(crate) async fn lock_models<E: EntityTrait>(
     conn: Connection<'_>,
     select: Select<E>,
+    lock: LockType,
 ) -> Result<Vec<E::Model>, DbErr> {
-    let select = by_key(select).lock(Dialect::of(&conn).row_lock());
-    select.all(&conn).await
+    by_key(select).lock(lock).all(&conn).await
 }
 
 /// The keys of what a select finds, locked.
 pub(crate) async fn lock_keys<E: EntityTrait>(
     conn: Connection<'_>,
     select: Select<E>,
+    lock: LockType,
 ) -> Result<Vec<Key>, DbErr> {
-    let lock = Dialect::of(&conn).row_lock();
     find_keys(conn, by_key(select).lock(lock)).await
 }
 
@@ -443,7 +554,7 @@ pub(crate) fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)
 }
 
 /// Latest records that are no deletions, of rows that are gone.
-fn orphans<E: Recorded>(dialect: Dialect, among: Among<'_>) -> SelectStatement {
+fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
     let pairs = record_keys::<E>();
     let columns: Vec<_> = pairs.iter().map(|(_, record)| *record).collect();
     let own = |column: &ColumnOf<E::Record>| Expr::col((E::Record::default(), *column));
@@ -457,9 +568,9 @@ fn orphans<E: Recorded>(dialect: Dialect, among: Among<'_>) -> SelectStatement {
         source.and_where(Expr::col((E::default(), *key)).eq(own(record)));
         newest.and_where(newer(*record).eq(own(record)));
     }
-    let (after, until, keys) = match among {
-        Among::Between(after, until) => (after, until, None),
-        Among::Keys(keys) => (None, None, Some(keys)),
+    let (after, until, keys) = match of {
+        Of::Between(after, until) => (after, until, None),
+        Of::Keys(keys) => (None, None, Some(keys)),
     };
     let beyond = |key: &Key| beyond_columns(&columns, key);
     let mut select = Query::select();
@@ -469,8 +580,8 @@ fn orphans<E: Recorded>(dialect: Dialect, among: Among<'_>) -> SelectStatement {
         Condition::all()
             .add_option(after.map(beyond))
             .add_option(until.map(|until| beyond(until).not()))
-            .add_option(keys.map(|keys| dialect.is_among(columns.iter().map(own).collect(), keys)))
-            .add(E::Record::EVENT.ne(Event::Deleted))
+            .add_option(keys.map(|keys| have::<E::Record>(&columns, keys)))
+            .add(E::Record::EVENT.is_not_in(Event::ENDINGS))
             .add(Expr::exists(source).not())
             .add(own(&E::Record::RECORDED_AT).in_subquery(newest)),
     );
@@ -492,23 +603,25 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 pub(crate) type LockLinks = for<'a> fn(
     Connection<'a>,
     Condition,
-    LockType,
     &'a [String],
-) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+) -> BoxFuture<'a, Result<HashSet<Key>, DbErr>>;
 
 pub(crate) fn lock_links<'a, E: EntityTrait>(
     conn: Connection<'a>,
     condition: Condition,
-    lock: LockType,
     columns: &'a [String],
-) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
+) -> BoxFuture<'a, Result<HashSet<Key>, DbErr>> {
     Box::pin(async move {
-        let select = by_key(E::find().filter(condition)).lock(lock);
-        let models = select.all(&conn).await?;
-        Ok(models
-            .iter()
-            .filter_map(|model| link_of(model, columns))
-            .collect())
+        let mut links = HashSet::new();
+        let mut pages = Pages::<E>::shared(condition);
+        if columns.is_empty() {
+            while pages.keys(conn).await?.is_some() {}
+            return Ok(links);
+        }
+        while let Some(models) = pages.models(conn).await? {
+            links.extend(models.iter().filter_map(|model| link_of(model, columns)));
+        }
+        Ok(links)
     })
 }
 

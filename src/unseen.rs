@@ -12,7 +12,8 @@ use crate::RecordError;
 use crate::registry::registry;
 
 /// What becomes of a statement that writes to a recorded or watched table past the hooks; see
-/// [`RecordedConnection::with_unseen_writes`](crate::RecordedConnection::with_unseen_writes).
+/// [`RecordedConnection::with_unseen_writes`](crate::RecordedConnection::with_unseen_writes), which has
+/// an example, and the chapter [write paths](crate::book::write_paths).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnseenWrites {
     /// It is run.
@@ -32,7 +33,18 @@ pub(crate) struct Unseen {
     /// tasks share. Within a transaction a save of several statements begins and ends instead.
     counts_statements: bool,
     /// Saves under way, by table.
-    covered: Mutex<HashMap<String, usize>>,
+    covered: Mutex<HashMap<String, Covered>>,
+}
+
+/// What is under way on a table.
+#[derive(Debug, Default)]
+struct Covered {
+    /// Statements that were announced and not sent.
+    announced: usize,
+    /// Of these, those that operations announced.
+    within: usize,
+    /// Operations under way.
+    operations: usize,
 }
 
 impl Unseen {
@@ -58,8 +70,26 @@ impl Unseen {
     /// A hook says that a statement on this table follows.
     pub(crate) fn begin(&self, table: &str) {
         if self.policy != UnseenWrites::Allow {
-            *lock(&self.covered).entry(table.to_lowercase()).or_default() += 1;
+            let mut covered = lock(&self.covered);
+            let covered = covered.entry(table.to_lowercase()).or_default();
+            covered.announced += 1;
+            covered.within += usize::from(covered.operations > 0);
         }
+    }
+
+    /// An operation on this table begins. What it announced and did not send, because the database
+    /// refused it, SeaORM sent nothing, or it was given up, is taken back at its end.
+    pub(crate) fn operation(&self, table: &str) -> Option<Covering<'_>> {
+        if self.policy == UnseenWrites::Allow || self.counts_statements {
+            return None;
+        }
+        let table = table.to_lowercase();
+        let mut covered = lock(&self.covered);
+        covered.entry(table.clone()).or_default().operations += 1;
+        Some(Covering {
+            unseen: self,
+            table,
+        })
     }
 
     /// A hook says that it was sent.
@@ -72,8 +102,9 @@ impl Unseen {
     fn take(&self, table: &str) -> bool {
         let mut covered = lock(&self.covered);
         match covered.get_mut(table) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
+            Some(covered) if covered.announced > 0 => {
+                covered.announced -= 1;
+                covered.within = covered.within.saturating_sub(1);
                 true
             }
             _ => false,
@@ -85,7 +116,7 @@ impl Unseen {
             true => self.take(table),
             false => lock(&self.covered)
                 .get(table)
-                .is_some_and(|count| *count > 0),
+                .is_some_and(|covered| covered.announced > 0),
         }
     }
 
@@ -110,26 +141,99 @@ impl Unseen {
     }
 }
 
+/// An operation under way; see [`Unseen::operation`].
+#[must_use]
+pub(crate) struct Covering<'u> {
+    unseen: &'u Unseen,
+    table: String,
+}
+
+impl Drop for Covering<'_> {
+    fn drop(&mut self) {
+        let mut covered = lock(&self.unseen.covered);
+        let covered = covered.entry(std::mem::take(&mut self.table)).or_default();
+        covered.operations -= 1;
+        if covered.operations == 0 {
+            covered.announced -= std::mem::take(&mut covered.within);
+        }
+    }
+}
+
 /// How many texts are remembered; a program that writes values into its SQL has no end of them.
 const REMEMBERED: usize = 1_000;
 
 fn warn_once(text: &str, write: &sql::Write) {
-    static WARNED: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
-    let mut hash = DefaultHasher::new();
-    text.hash(&mut hash);
-    let mut warned = lock(&WARNED);
-    let warned = warned.get_or_insert_default();
-    if warned.len() < REMEMBERED && warned.insert(hash.finish()) {
-        let (statement, table) = (write.statement, &*write.table);
+    static WARNED: Mutex<Option<Warned>> = Mutex::new(None);
+    let (statement, table) = (write.statement, &*write.table);
+    if lock(&WARNED)
+        .get_or_insert_default()
+        .is_new(text, statement, table)
+    {
         tracing::warn!(
             statement,
             table,
             "a statement goes past the record hooks of its table: what it changes is not recorded; \
-             see `docs/write-paths.md`"
+             see the chapter `book::write_paths` of sea-orm-record"
         );
     }
 }
 
+/// What was warned of.
+#[derive(Default)]
+struct Warned(HashSet<u64>);
+
+impl Warned {
+    /// By its text, as long as texts can be remembered; else by what it does to which table, of
+    /// which there are not many.
+    fn is_new(&mut self, text: &str, statement: &str, table: &str) -> bool {
+        match self.0.len() < REMEMBERED {
+            true => self.0.insert(hash(&text)),
+            false => self.0.insert(hash(&(statement, table))),
+        }
+    }
+}
+
+fn hash(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_texts_have_no_end_each_table_is_warned_of_once_more() {
+        let mut warned = Warned::default();
+        for n in 0..REMEMBERED {
+            assert!(warned.is_new(&n.to_string(), "UPDATE", "note"));
+        }
+        assert!(warned.is_new("another", "UPDATE", "note"));
+        assert!(!warned.is_new("and another", "UPDATE", "note"));
+        assert!(warned.is_new("and another", "DELETE", "note"));
+        assert!(warned.is_new("and another", "UPDATE", "topic"));
+    }
+
+    #[test]
+    fn what_an_operation_announced_and_did_not_send_is_taken_back_at_its_end() {
+        let unseen = Unseen::in_transaction(UnseenWrites::Refuse);
+        unseen.begin("note");
+        let (one, other) = (unseen.operation("note"), unseen.operation("Note"));
+        unseen.begin("note");
+        unseen.begin("note");
+        unseen.end("note");
+        drop(one);
+        unseen.end("note");
+        assert!(unseen.covers("note"));
+        drop(other);
+        // What was announced by somebody else stays.
+        assert!(unseen.covers("note"));
+        unseen.end("note");
+        assert!(!unseen.covers("note"));
+    }
 }

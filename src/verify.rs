@@ -13,13 +13,12 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
 use crate::capture::page;
 use crate::context::Context;
-use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Note;
-use crate::operation::{Operation, apart};
+use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Among, Key, Models, Page, Plan, Row};
+use crate::typed::{Extent, Key, Models, Of, Page, Plan, Row};
 use crate::write::{CHUNK, Difference, Writer};
 use crate::{Event, Recorded};
 
@@ -62,10 +61,10 @@ pub struct Finding<K> {
 /// How far a verification has come, and what it found in the last chunk.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Progress<K> {
+pub struct VerifyProgress<K> {
     /// What was counted so far.
     pub so_far: Verification,
-    /// The last key that was looked at: [`Verify::after`] goes on from here. None where the end
+    /// The last key that was looked at: [`Verify::after`] goes on from here. `None` if the end
     /// was reached without one.
     pub key: Option<K>,
     /// What the last chunk brought, in no particular order.
@@ -106,7 +105,7 @@ impl Verification {
     }
 }
 
-type OnProgress<K> = Box<dyn FnMut(Progress<K>) + Send>;
+type OnProgress<K> = Box<dyn FnMut(VerifyProgress<K>) + Send>;
 
 /// A verification to be run; made by [`verify`].
 #[must_use = "nothing is verified until `exec`"]
@@ -176,13 +175,13 @@ impl<E: Recorded> Verify<E> {
     /// Calls back after each chunk. Default: nothing is called.
     pub fn progress(
         mut self,
-        progress: impl FnMut(Progress<KeyOfEntity<E>>) + Send + 'static,
+        progress: impl FnMut(VerifyProgress<KeyOfEntity<E>>) + Send + 'static,
     ) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Begins after a key, such as [`Progress::key`] of a run that was interrupted. Default: at the
+    /// Begins after a key, such as [`VerifyProgress::key`] of a run that was interrupted. Default: at the
     /// beginning.
     pub fn after(mut self, key: KeyOfEntity<E>) -> Self {
         self.after = Some(untyped_key::<E>(key));
@@ -203,9 +202,8 @@ impl<E: Recorded> Verify<E> {
         loop {
             let chunk = compared(&*plan, Connection::new(db), self.after.as_ref()).await?;
             so_far.rows += chunk.rows;
-            let mut findings = self
-                .confirmed(&plan, db, Suspects::Rows(chunk.suspects))
-                .await?;
+            let suspects = Suspects::Rows(chunk.suspects);
+            let mut findings = confirmed(&plan, db, suspects, self.repair).await?;
             let until = chunk.last.as_ref().filter(|_| chunk.full);
             findings.extend(self.orphans(&plan, db, until, &mut so_far).await?);
             let full = chunk.full;
@@ -227,33 +225,16 @@ impl<E: Recorded> Verify<E> {
     ) -> Result<Vec<(Key, Problem)>, DbErr> {
         let mut from = self.after.clone();
         loop {
-            let among = Among::Between(from.as_ref(), until);
+            let among = Of::Between(from.as_ref(), until);
             let gone = plan.orphans(Connection::new(db), among).await?;
             let (found, last) = (gone.len(), gone.last().cloned());
-            let findings = self.confirmed(plan, db, Suspects::Gone(gone)).await?;
+            let findings = confirmed(plan, db, Suspects::Gone(gone), self.repair).await?;
             if found < CHUNK {
                 return Ok(findings);
             }
             self.report(so_far, findings);
             from = last;
         }
-    }
-
-    async fn confirmed<C: ConnectionTrait>(
-        &self,
-        plan: &Arc<dyn Plan>,
-        db: &C,
-        suspects: Suspects,
-    ) -> Result<Vec<(Key, Problem)>, DbErr> {
-        if suspects.is_empty() {
-            return Ok(Vec::new());
-        }
-        let again = Again {
-            plan: Arc::clone(plan),
-            suspects,
-            repair: self.repair,
-        };
-        apart(db, again).await
     }
 
     /// Counts findings and passes them on.
@@ -266,12 +247,31 @@ impl<E: Recorded> Verify<E> {
         };
         let findings: Vec<_> = findings.into_iter().map(typed).collect();
         so_far.count(&findings);
-        (self.progress)(Progress {
+        (self.progress)(VerifyProgress {
             so_far: *so_far,
             key: self.after.clone().map(typed_key::<E>),
             findings,
         });
     }
+}
+
+/// Apart from [`Verify`], whose callback need not be shared between threads: a future that borrowed it
+/// could not be spawned.
+async fn confirmed<C: ConnectionTrait>(
+    plan: &Arc<dyn Plan>,
+    db: &C,
+    suspects: Suspects,
+    repair: bool,
+) -> Result<Vec<(Key, Problem)>, DbErr> {
+    if suspects.is_empty() {
+        return Ok(Vec::new());
+    }
+    let again = Again {
+        plan: Arc::clone(plan),
+        suspects,
+        repair,
+    };
+    apart_patiently(db, || again.clone()).await
 }
 
 /// A chunk of rows, compared without locks.
@@ -313,12 +313,13 @@ async fn differences(
 ) -> Result<(Vec<Row>, Vec<Difference>), DbErr> {
     let context = Context::new();
     let writer = Writer::new(conn, plan.shape(), &context, context.stamp()?);
-    let rows = plan.snapshot(conn, models).await?;
+    let rows = plan.snapshot(conn, models, Extent::Whole).await?;
     let differences = writer.compare(&rows).await?;
     Ok((rows, differences))
 }
 
 /// Rows whose history looks wrong.
+#[derive(Clone)]
 enum Suspects {
     Rows(Vec<Key>),
     Gone(Vec<Key>),
@@ -332,6 +333,7 @@ impl Suspects {
 }
 
 /// A second look, in a transaction and under locks, which may put right what it finds.
+#[derive(Clone)]
 struct Again {
     plan: Arc<dyn Plan>,
     suspects: Suspects,
@@ -347,11 +349,7 @@ impl Operation for Again {
         let found = match &self.suspects {
             Suspects::Rows(keys) => self.rows(conn, keys).await?,
             Suspects::Gone(keys) => {
-                let gone = self
-                    .plan
-                    .orphans(conn, Among::Keys(keys))
-                    .await?
-                    .into_iter();
+                let gone = self.plan.orphans(conn, Of::Keys(keys)).await?.into_iter();
                 gone.map(|key| (key, Problem::Orphan, Note::new(Event::Deleted)))
                     .collect()
             }
@@ -375,7 +373,7 @@ impl Again {
         conn: Connection<'_>,
         keys: &[Key],
     ) -> Result<Vec<(Key, Problem, Note)>, DbErr> {
-        let page = page(Dialect::of(&conn), self.plan.shape(), keys);
+        let page = page(self.plan.shape(), keys);
         let models = self.plan.load(conn, page).await?;
         let (rows, differences) = differences(&*self.plan, conn, &models).await?;
         let finding = |difference: Difference| {
@@ -388,6 +386,7 @@ impl Again {
             };
             let note = Note {
                 born: false,
+                seen: true,
                 ..Note::new(event)
             };
             (rows[difference.place].key.clone(), problem, note)

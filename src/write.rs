@@ -4,12 +4,15 @@
 //! is inserted, with a time after that of `l`. Columns that the source table holds in the same form
 //! are taken from there in SQL (`s`), so that a fan-out carries keys and properties alone.
 //!
-//! `write/compare.rs` reads what would be written, `write/remove.rs` takes records away.
+//! `write/compare.rs` reads what would be written, `write/carry.rs` copies records to a later moment,
+//! `write/remove.rs` takes records away, `write/erasure.rs` what they say.
 //!
 //! The latest record is read in this statement, which is never the one that locked the row:
 //! PostgreSQL re-reads a row that it waited for, but keeps what was joined to it.
 
+mod carry;
 mod compare;
+mod erasure;
 mod remove;
 mod text;
 
@@ -29,6 +32,7 @@ use crate::typed::{Key, Row};
 use crate::{Event, RecordError};
 
 pub(crate) use compare::Difference;
+pub(crate) use erasure::{Blank, Cell, nothing};
 
 /// Rows of one statement, as far as its parameters allow.
 pub(crate) const CHUNK: usize = 1_000;
@@ -51,7 +55,7 @@ enum From {
     Source,
     /// From the latest record, for rows that are gone.
     Latest,
-    /// All from the source table, for a run of keys, which are not listed.
+    /// The same, for a run of keys, which are not listed.
     Run,
 }
 
@@ -71,10 +75,15 @@ enum Brought {
 enum Where {
     /// Those that differ from their latest record, or have none.
     Changed,
+    /// The same of rows that were looked at without having been saved: what was erased of them is
+    /// not brought back.
+    Seen,
     /// Those without any record.
     Unrecorded,
     /// Those that are gone, and not yet said to be.
     Gone,
+    /// Those with records, which get a mark of an erasure.
+    Marked,
     /// All: it is known that they have no records.
     MadeHere,
 }
@@ -118,17 +127,25 @@ impl<'w> Writer<'w> {
         self.insert(From::Source, Where::Changed, event, rows).await
     }
 
-    /// Records rows of the source table that nobody else can see and that have no records.
-    pub(crate) async fn made_here(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
-        self.insert(From::Source, Where::MadeHere, event, rows)
-            .await
-            .map(drop)
+    /// The same for rows that were not saved themselves: what was erased of them stays so.
+    pub(crate) async fn source_seen(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+        self.insert(From::Source, Where::Seen, event, rows).await
     }
 
-    /// The same for a run of rows that the source table holds as they are to be recorded.
-    pub(crate) async fn run_made_here(&self, event: Event, run: &Run) -> Result<(), DbErr> {
+    /// Records a run of rows of the source table that nobody else can see and that have no records.
+    /// `rows` are their snapshots; none are needed where the table holds all that is to be recorded.
+    pub(crate) async fn made_here(
+        &self,
+        event: Event,
+        run: &Run,
+        rows: &[Row],
+    ) -> Result<(), DbErr> {
+        let Some(cells) = self.cells_of_run(run, rows) else {
+            let insert = self.insert(From::Source, Where::MadeHere, event, rows);
+            return insert.await.map(drop);
+        };
         let mut values = self.bindings(event, Where::MadeHere);
-        values.extend(run.ends());
+        values.extend(cells.into_iter().chain(run.ends()));
         let text = self.insert_text(From::Run, Where::MadeHere, Brought::Listed(1));
         self.write(text, values).await.map(drop)
     }
@@ -150,6 +167,7 @@ impl<'w> Writer<'w> {
     /// recorded; of a key of one column.
     pub(crate) async fn first_within(&self, event: Event, ends: [Value; 2]) -> Result<u64, DbErr> {
         let mut values = self.bindings(event, Where::Unrecorded);
+        values.extend(ends.clone());
         values.extend(ends);
         let text = self.insert_text(From::Run, Where::Unrecorded, Brought::Listed(1));
         self.write(text, values).await
@@ -297,6 +315,26 @@ impl<'w> Writer<'w> {
         }
     }
 
+    /// What comes along with a run: an array for each column, in the order of its keys, and the first
+    /// key. Not where there are no arrays, or a row of the run is missing.
+    fn cells_of_run(&self, run: &Run, rows: &[Row]) -> Option<Vec<Value>> {
+        let brought: Vec<usize> = self.brought(From::Run).map(|(index, _)| index).collect();
+        if brought.is_empty() {
+            return Some(Vec::new());
+        }
+        let cells = rows
+            .iter()
+            .flat_map(|row| brought.iter().map(|index| row.values[*index].clone()));
+        let keys = rows.iter().map(|row| &row.key[0]);
+        if !self.dialect.has_arrays() || !keys.eq(run.keys().flatten().collect::<Vec<_>>().iter()) {
+            return None;
+        }
+        let mut cells = self.dialect.arrays(cells.collect(), rows.len()).ok()?;
+        let [first, _] = run.ends();
+        cells.push(first);
+        Some(cells)
+    }
+
     /// The values of `v`, row by row.
     fn cells<'r>(&'r self, from: From, rows: &'r [Row]) -> impl Iterator<Item = Value> + 'r {
         let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
@@ -318,8 +356,8 @@ impl<'w> Writer<'w> {
             .enumerate()
             .filter(move |(index, column)| match from {
                 From::Values => true,
-                From::Source => *index >= columns || !dialect.copies(&column.ty),
-                From::Latest | From::Run => false,
+                From::Source | From::Run => *index >= columns || !column.is_copied(dialect),
+                From::Latest => false,
             })
     }
 
@@ -345,6 +383,8 @@ impl<'w> Writer<'w> {
             (From::Source, Where::Unrecorded, _) => "first of source",
             (From::Values, _, false) => "values",
             (From::Values, _, true) => "values, at",
+            (From::Source, Where::Seen, false) => "source, seen",
+            (From::Source, Where::Seen, true) => "source, seen, at",
             (From::Source, _, false) => "source",
             (From::Source, _, true) => "source, at",
             (From::Latest, _, false) => "gone",
@@ -400,6 +440,10 @@ impl StatementBuilder for Prepared<'_> {
         if self.text.starts_with("INSERT") {
             let insert = Query::insert().into_table(record.clone()).take();
             audit.requests.extend(insert.audit()?.requests);
+        }
+        if self.text.starts_with("UPDATE") {
+            let update = Query::update().table(record.clone()).take();
+            audit.requests.extend(update.audit()?.requests);
         }
         if self.text.starts_with("DELETE") {
             let delete = Query::delete().from_table(record).take();

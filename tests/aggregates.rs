@@ -458,6 +458,25 @@ each_database! {
         Ok(())
     }
 
+    async fn an_infinite_value_does_not_count_where_it_held_for_no_time(test: TestDb) -> TestResult {
+        if test.engine() == Engine::MariaDb {
+            return Ok(());
+        }
+        let db = gauges(&test, &[gauge(1, t("00:30:00"), Some(f64::INFINITY)), gauge(1, t("01:00:00"), Some(2.0))]).await;
+        let found = weighted(of(1).until(t("02:00:00")), "1h", &db).await;
+        assert_eq!(found, [("01T00".to_owned(), 1, Some(f64::INFINITY)), ("01T01".to_owned(), 1, Some(2.0))]);
+        Ok(())
+    }
+
+    async fn what_is_forward_filled_is_not_taken_for_recorded(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[gauge(1, t("00:30:00"), Some(1.0))]).await;
+        let filled = of(1).until(t("02:00:00")).resample("1h")?.forward_fill();
+        let error = filled.agg([mean(Column::X)]).all(&db).await.unwrap_err();
+        assert!(matches!(RecordError::of(&error), Some(RecordError::Resample { .. })), "{error}");
+        assert!(error.to_string().contains("`time_weighted_mean`"), "{error}");
+        Ok(())
+    }
+
     async fn what_held_holds_until_now_and_no_further(test: TestDb) -> TestResult {
         let now = Utc::now().with_nanosecond(0).unwrap();
         let db = gauges(&test, &[

@@ -2,13 +2,13 @@
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, TransactionError, TransactionTrait,
+    QuerySelect, Set, TransactionError, TransactionTrait,
 };
 use sea_orm_record::{Context, Event, RecordError, RecordedConnection, capture};
 
 use crate::blog::{self, note};
 use crate::harness::each_database;
-use crate::magazine::{Magazine, assert_current, editor, remark, story};
+use crate::magazine::{Magazine, assert_current, editor, remark, story, tag};
 
 async fn events(db: &impl ConnectionTrait, id: i32) -> Vec<(Event, String)> {
     let records = note::record::Entity::find().filter(note::record::Column::RecordingId.eq(id));
@@ -26,6 +26,22 @@ fn told(events: &[(Event, &str)]) -> Vec<(Event, String)> {
 }
 
 each_database! {
+    /// What they come to depend on is much more than a statement can bind.
+    async fn a_capture_of_rows_with_very_many_links_locks_them_in_parts(test: TestDb) {
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let of = m.sections[0].id;
+        let story = |n: i32| story::ActiveModel { title: Set(n.to_string()), section_id: Set(of), editor_id: Set(None), ..Default::default() };
+        sea_orm_record::insert_many((0..1_000).map(story), &db).await.unwrap();
+        let tags = (0..70).map(|n| tag::ActiveModel { name: Set(n.to_string()), ..Default::default() });
+        sea_orm_record::insert_many(tags, &db).await.unwrap();
+        db.execute_unprepared("DELETE FROM story_tag").await.unwrap();
+        db.execute_unprepared("INSERT INTO story_tag (story_id, tag_id) SELECT s.id, t.id FROM story s CROSS JOIN tag t").await.unwrap();
+        let raw = "UPDATE story SET title = 'raw' WHERE id = 1";
+        capture(story::Entity::find()).around(&RecordedConnection::new(db.clone()), |txn| Box::pin(txn.execute_unprepared(raw))).await.unwrap();
+        assert!(sea_orm_record::verify(story::Entity).exec(&db).await.unwrap().is_clean());
+    }
+
     async fn raw_sql_is_recorded_within_a_capture(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

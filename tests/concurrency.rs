@@ -170,6 +170,158 @@ async fn assert_articles_are_current(db: &impl ConnectionTrait) {
 }
 
 each_database! {
+    /// PostgreSQL gives up the locks of a savepoint that is rolled back: the row that was noted in it
+    /// is another's to write, and to record, until this transaction looks at it again.
+    async fn a_row_whose_savepoint_was_rolled_back_is_locked_before_it_is_recorded(test: TestDb) {
+        if test.engine() != Engine::Postgres {
+            return;
+        }
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "before").await;
+        let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+        let savepoint = txn.begin().await.unwrap();
+        let undone = note::ActiveModel { text: Set("undone".to_owned()), ..note.clone().into_active_model() };
+        undone.update(&savepoint).await.unwrap();
+        savepoint.rollback().await.unwrap();
+        // As a trait's save on a pool: the row is committed, and then recorded.
+        db.execute_unprepared("UPDATE note SET text = 'after'").await.unwrap();
+        txn.flush().await.unwrap();
+        let of = db.clone();
+        let recording = tokio::spawn(async move {
+            let note = note::Entity::find().one(&of).await.unwrap().unwrap();
+            note.record_now(&of).await
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        txn.commit().await.unwrap();
+        recording.await.unwrap().unwrap();
+        let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt);
+        let texts: Vec<_> = records.all(&db).await.unwrap().into_iter().map(|record| record.text).collect();
+        assert_eq!(texts, ["before", "after"]);
+    }
+
+    /// The same for a row that was made in the savepoint, and by another since: it looks like one that
+    /// nobody else can see.
+    async fn a_row_that_was_made_in_a_savepoint_and_by_another_since_is_recorded_once(test: TestDb) {
+        if test.engine() == Engine::Sqlite {
+            return;
+        }
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+        let savepoint = txn.begin().await.unwrap();
+        let row = note::ActiveModel { id: Set(1), ..note::draft("made") };
+        row.clone().insert(&savepoint).await.unwrap();
+        savepoint.rollback().await.unwrap();
+        // As a trait's save on a pool: the row is committed, and then recorded.
+        note::Entity::insert(row).exec_without_returning(&db).await.unwrap();
+        txn.flush().await.unwrap();
+        let of = db.clone();
+        let recording = tokio::spawn(async move {
+            let note = note::Entity::find().one(&of).await.unwrap().unwrap();
+            note.record_now(&of).await
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        txn.commit().await.unwrap();
+        recording.await.unwrap().unwrap();
+        let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+        assert_eq!(events(&note, &db).await, [Event::Created]);
+    }
+
+    /// Nothing is written by either, so nothing but a lock holds the row.
+    async fn a_row_that_is_only_looked_at_in_a_transaction_is_locked_before_it_is_recorded(test: TestDb) {
+        if test.engine() == Engine::Sqlite {
+            return;
+        }
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        for way in 0..2 {
+            let note = blog::note(&db, "recorded").await;
+            let raw = format!("UPDATE note SET text = 'raw' WHERE id = {}", note.id);
+            db.execute_unprepared(&raw).await.unwrap();
+            let edit = recorded.begin().await.unwrap();
+            let edited = note::ActiveModel { text: Set("edited".to_owned()), ..note.clone().into_active_model() };
+            edited.update(&edit).await.unwrap();
+            edit.flush().await.unwrap();
+            let late = async {
+                let txn = recorded.begin().await?;
+                match way {
+                    0 => note.record_now(&txn).await?,
+                    _ => drop(note.clone().into_active_model().update(&txn).await?),
+                }
+                txn.commit().await
+            };
+            let end = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                edit.commit().await
+            };
+            tokio::try_join!(late, end).unwrap();
+            let texts: Vec<_> = note.records().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap().into_iter().map(|record| record.text).collect();
+            assert_eq!(texts, ["recorded", "edited"], "way {way}");
+        }
+    }
+
+    /// No error is allowed: the locks that the library takes are no reason to try again.
+    async fn single_saves_that_hang_on_one_row_do_not_deadlock(test: TestDb) {
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let story_id = m.stories[0].id;
+        let mut tags = Vec::new();
+        for n in 0..6 {
+            let tag = tag::ActiveModel { name: Set(format!("t{n}")), ..Default::default() };
+            tags.push(tag.insert(&db).await.unwrap());
+        }
+        for round in 0..5 {
+            let remarks = (0..6).map(|n| {
+                let text = Set(format!("{round}.{n}"));
+                let remark = remark::ActiveModel { story_id: Set(story_id), text, ..Default::default() };
+                let db = db.clone();
+                tokio::spawn(async move { remark.insert(&db).await.map(drop) })
+            });
+            for saved in join_all(remarks).await {
+                saved.unwrap().unwrap();
+            }
+            let links = tags.iter().map(|tag| {
+                let link = story_tag::ActiveModel { story_id: Set(story_id), tag_id: Set(tag.id) };
+                let (db, renamed) = (db.clone(), tag::ActiveModel { name: Set(format!("{}!", tag.name)), ..tag.clone().into_active_model() });
+                tokio::spawn(async move {
+                    let link = link.insert(&db).await?;
+                    let renamed = renamed.update(&db).await;
+                    link.delete(&db).await.and(renamed).map(drop)
+                })
+            });
+            for saved in join_all(links).await {
+                saved.unwrap().unwrap();
+            }
+        }
+        magazine::assert_current(&db).await;
+    }
+
+    /// Each is a dependent of the other.
+    async fn single_saves_of_what_watches_each_other_do_not_deadlock(test: TestDb) {
+        use crate::watching_more::{book, shelf};
+        let db = test.connect().await;
+        blog::create_table(&db, shelf::Entity).await;
+        blog::create_table(&db, shelf::record::Entity).await;
+        blog::create_table(&db, book::Entity).await;
+        blog::create_table(&db, book::record::Entity).await;
+        shelf::ActiveModel { room: Set(1), number: Set(1), label: Set("s".to_owned()) }.insert(&db).await.unwrap();
+        for round in 0..5 {
+            let books = (0..6).map(|n| {
+                let title = Set(format!("{round}.{n}"));
+                let book = book::ActiveModel { title, room: Set(Some(1)), number: Set(Some(1)), ..Default::default() };
+                let db = db.clone();
+                tokio::spawn(async move { book.insert(&db).await.map(drop) })
+            });
+            for saved in join_all(books).await {
+                saved.unwrap().unwrap();
+            }
+        }
+        assert!(sea_orm_record::verify(shelf::Entity).exec(&db).await.unwrap().is_clean());
+        assert!(sea_orm_record::verify(book::Entity).exec(&db).await.unwrap().is_clean());
+    }
+
     async fn a_rename_beside_an_insert(test: TestDb) {
         let db = test.connect().await;
         blog::create_tables(&db).await;

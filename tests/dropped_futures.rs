@@ -286,6 +286,7 @@ each_database! {
     async fn a_save_that_is_dropped_on_a_pool_leaves_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
+        let mut most = 0;
         for save in Save::ALL {
             let awaits = at_every_await(&test, async |victim, polls| {
                 let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
@@ -293,9 +294,10 @@ each_database! {
                 assert_whole(db, (save, polls)).await;
                 saved.is_some_and(|saved| { saved.unwrap(); true })
             }).await;
-            // A quick server answers several awaits within one poll, yet never all of them.
-            assert!(awaits > 1 || test.engine() == Engine::Sqlite, "{save:?}");
+            most = awaits.max(most);
         }
+        // A server may answer before it is asked whether it has; hardly each time.
+        assert!(most > 1 || test.engine() == Engine::Sqlite);
     }
 
     async fn a_save_that_is_dropped_on_a_recording_connection_leaves_all_or_nothing(test: TestDb) {

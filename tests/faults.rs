@@ -6,11 +6,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect, Set, Statement,
-    TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection,
+    DatabaseTransaction, DbBackend, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set, Statement, TransactionTrait,
 };
 use sea_orm_record::{
     Event, RecordedConnection, RecordedTransaction, insert_many, is_retryable, update_many, verify,
@@ -19,7 +20,7 @@ use sea_orm_record::{
 use crate::blog::{self, article, note, topic};
 use crate::harness::{Engine, TestDb, each_database, run};
 
-async fn create_tables(db: &DatabaseConnection) {
+pub async fn create_tables(db: &DatabaseConnection) {
     blog::create_tables(db).await;
     blog::create_notes(db).await;
     for name in ["one", "two"] {
@@ -29,7 +30,7 @@ async fn create_tables(db: &DatabaseConnection) {
 
 /// Nothing is missing, wrong or left over, and the records of a row follow each other in time and
 /// differ.
-async fn assert_whole(db: &DatabaseConnection) {
+pub async fn assert_whole(db: &DatabaseConnection) {
     let articles = verify(article::Entity).exec(db).await.unwrap();
     let notes = verify(note::Entity).exec(db).await.unwrap();
     assert!(
@@ -58,7 +59,7 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 /// One unit of work after another, of every kind that is atomic, until `is_over` or an error that
 /// does not pass. Tells each note that was committed.
-async fn load(
+pub async fn load(
     db: &DatabaseConnection,
     kind: usize,
     is_over: &(impl Fn() -> bool + Sync),
@@ -155,19 +156,34 @@ async fn some_saves(db: &impl ConnectionTrait, name: &str) -> Result<(), DbErr> 
 
 /// A copy of this program that does nothing but put load on the database, until it is killed.
 fn spawn_load(test: &TestDb) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["faults::the_load_of_a_process_that_is_killed", "--exact"])
-        .args(["--ignored", "--nocapture"])
-        .env(LOAD_ON, test.url())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
+    load_of_another_process(test).spawn().unwrap()
+}
+
+/// The same, with a clock that is wrong by so much.
+fn spawn_load_by_another_clock(test: &TestDb, offset: &str) -> Child {
+    let library = env::var("RECORD_FAKETIME").expect("run scripts/fault-test clocks");
+    load_of_another_process(test)
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME", offset)
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .spawn()
         .unwrap()
 }
 
+fn load_of_another_process(test: &TestDb) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["faults::the_load_of_a_process_that_is_killed", "--exact"])
+        .args(["--ignored", "--nocapture"])
+        .env(LOAD_ON, test.url())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
+    command
+}
+
 const LOAD_ON: &str = "RECORD_TEST_LOAD_ON";
 
-async fn connect(url: &str) -> DatabaseConnection {
+pub async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
     options.max_connections(8).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| {
@@ -176,13 +192,13 @@ async fn connect(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-async fn count_records(db: &DatabaseConnection) -> u64 {
+pub async fn count_records(db: &DatabaseConnection) -> u64 {
     article::record::Entity::find().count(db).await.unwrap()
         + note::record::Entity::find().count(db).await.unwrap()
 }
 
 /// Waits until there are so many records.
-async fn until_recorded(db: &DatabaseConnection, records: u64) {
+pub async fn until_recorded(db: &DatabaseConnection, records: u64) {
     let began = Instant::now();
     while count_records(db).await < records {
         assert!(began.elapsed() < Duration::from_secs(60), "no load came");
@@ -372,4 +388,54 @@ async fn a_server_that_is_killed_keeps_what_was_committed() {
         }
         println!("round {round}: {} acknowledged", acknowledged.len());
     }
+}
+
+/// Run by `scripts/fault-test clocks`, which brings the library that sets a process's clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by scripts/fault-test, which brings the clocks"]
+async fn writers_whose_clocks_are_wrong_keep_histories_in_order() {
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::MariaDb] {
+        run(engine, "wrong_clocks", async |test: TestDb| {
+            let db = &test.connect().await;
+            create_tables(db).await;
+            // Two at once, an hour apart.
+            let (mut right, mut ahead) =
+                (spawn_load(&test), spawn_load_by_another_clock(&test, "+1h"));
+            until_recorded(db, 1_000).await;
+            for process in [&mut right, &mut ahead] {
+                process.kill().unwrap();
+                process.wait().unwrap();
+            }
+            assert_whole(db).await;
+            let latest = latest_record(db).await;
+            assert!(
+                latest > Utc::now() + TimeDelta::minutes(50),
+                "no clock was ahead: {latest}"
+            );
+            // The clock steps back: by an hour, and by one more.
+            for (process, most) in [
+                (spawn_load(&test), 2_000),
+                (spawn_load_by_another_clock(&test, "-1h"), 3_000),
+            ] {
+                let mut process = process;
+                until_recorded(db, most).await;
+                process.kill().unwrap();
+                process.wait().unwrap();
+                assert_whole(db).await;
+            }
+            let behind = note::record::Entity::find()
+                .filter(note::record::Column::RecordedAt.lt(Utc::now() - TimeDelta::minutes(50)))
+                .count(db)
+                .await
+                .unwrap();
+            assert!(behind > 0, "no clock was behind");
+            println!("{engine:?}: {} records", count_records(db).await);
+        })
+        .await;
+    }
+}
+
+async fn latest_record(db: &DatabaseConnection) -> DateTime<Utc> {
+    let latest = article::record::Entity::find().order_by_desc(article::record::Column::RecordedAt);
+    latest.one(db).await.unwrap().unwrap().recorded_at
 }

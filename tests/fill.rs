@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm_record::agg::{count, time_weighted_mean};
 use sea_orm_record::prelude::{RecordError, RecordQuery, Recorded, Window};
 use sea_orm_record::{Bucket, Buckets};
 use sea_orm_record_migration::RecordSchema;
@@ -46,7 +47,7 @@ fn buckets_of(found: Vec<Bucket<Records>>) -> Vec<(u32, i32, Option<f64>)> {
     each.map(|bucket| {
         (
             bucket.start.hour(),
-            bucket.row(),
+            bucket.row().unwrap(),
             bucket.record.and_then(|record| record.x),
         )
     })
@@ -124,7 +125,7 @@ async fn check(db: &DatabaseConnection, records: &[Record], rule: &str, zone: Tz
         );
         let found = fill().keep_gaps().all(db).await.unwrap().into_iter();
         let found: Vec<_> = found
-            .map(|bucket| (bucket.start, bucket.row(), bucket.record))
+            .map(|bucket| (bucket.start, bucket.row().unwrap(), bucket.record))
             .collect();
         assert_eq!(
             shown(&found),
@@ -265,6 +266,108 @@ each_database! {
         let error = late.resample("1h")?.forward_fill().all(&db).await.unwrap_err();
         assert!(error.to_string().contains("`recorded_at` hides what held before"), "{error}");
         assert!(error.to_string().contains("within(window)"), "{error}");
+        Ok(())
+    }
+
+    async fn gaps_are_refused_where_a_filter_hides_the_window(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[value(1, t("00:10:00"), Some(1.0)), value(1, t("03:00:00"), Some(2.0))]).await;
+        let high = || of(1).filter(Column::X.gt(0.0));
+        let hidden = || high().since(t("01:00:00")).until(t("05:00:00")).resample("1h").unwrap();
+        let errors = [
+            hidden().keep_gaps().all(&db).await.unwrap_err(),
+            hidden().agg([count()]).keep_gaps().all(&db).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains("`recorded_at` hides what held before, and where the buckets begin and end"), "{error}");
+        }
+        let window = Window::between(t("01:00:00"), t("05:00:00"))?;
+        let found = high().resample("1h")?.within(window).keep_gaps().all(&db).await?;
+        assert_eq!(found.iter().map(|bucket| (bucket.start.hour(), bucket.record.is_some())).collect::<Vec<_>>(), [(1, false), (2, false), (3, true), (4, false)]);
+        let found = high().resample("1h")?.within(window).agg([count()]).keep_gaps().all(&db).await?;
+        assert_eq!(found.len(), 4);
+        Ok(())
+    }
+
+    async fn windows_are_known_in_whatever_order_they_are_given(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[value(1, t("00:10:00"), Some(1.0)), value(1, t("03:10:00"), Some(2.0)), value(1, t("09:00:00"), Some(3.0))]).await;
+        let (since, until) = (t("01:00:00"), t("05:00:00"));
+        for one in [of(1), all(), all().filter(Column::RecordingId.is_in([1, 2]))] {
+            let selects = [
+                one.clone().since(since).until(until),
+                one.clone().until(until).since(since),
+                one.clone().since(since).since(t("00:30:00")).until(until),
+                one.clone().until(t("08:00:00")).since(since).until(until),
+                one.clone().since(t("00:30:00")).until(t("08:00:00")).until(until).since(since),
+            ];
+            for select in selects {
+                assert_eq!(filled(select.clone(), &db).await, [(1, 1, 1.0), (2, 1, 1.0), (3, 1, 1.0), (4, 1, 2.0)]);
+                let gaps = select.clone().resample("1h")?.keep_gaps().all(&db).await?;
+                assert_eq!(buckets_of(gaps), [(1, 1, None), (2, 1, None), (3, 1, Some(2.0)), (4, 1, None)]);
+                let part = time_weighted_mean(Column::X);
+                let means = select.resample("1h")?.agg([part]).all(&db).await?;
+                let means: Vec<_> = means.iter().map(|mean| mean.get(part).unwrap().unwrap().to_f64()).collect();
+                assert_eq!((means.len(), means[1], means[3]), (4, 1.0, 2.0));
+            }
+        }
+        // What lies in two windows that do not meet is nothing.
+        assert_eq!(filled(of(1).until(since).since(until), &db).await, []);
+        assert_eq!(of(1).until(since).since(until).resample("1h")?.keep_gaps().all(&db).await?, []);
+        // Also within one bucket.
+        let (early, late) = (t("03:05:00"), t("03:20:00"));
+        for select in [of(1).since(late).until(early), of(1).until(early).since(late)] {
+            assert_eq!(select.resample("1h")?.all(&db).await?, []);
+        }
+        Ok(())
+    }
+
+    async fn a_row_has_its_key_whichever_integer_named_it(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[value(1, t("01:10:00"), Some(1.0)), value(1, t("03:00:00"), Some(3.0))]).await;
+        let wide = || all().filter(Column::RecordingId.eq(1_i64)).until(t("05:00:00"));
+        let found = wide().resample("1h")?.keep_gaps().all(&db).await?;
+        assert_eq!(buckets_of(found), [(1, 1, Some(1.0)), (2, 1, None), (3, 1, Some(3.0)), (4, 1, None)]);
+        let found = wide().resample("1h")?.agg([count()]).keep_gaps().all(&db).await?;
+        assert_eq!(found.iter().map(|bucket| bucket.row()).collect::<Vec<_>>(), [Some(1); 4]);
+        let none = all().filter(Column::RecordingId.eq(7_i64)).since(t("03:00:00")).until(t("05:00:00"));
+        let none = none.resample("1h")?.keep_gaps().all(&db).await?;
+        assert_eq!(buckets_of(none), [(3, 7, None), (4, 7, None)]);
+        Ok(())
+    }
+
+    async fn all_rows_are_filled_as_one_on_request(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[
+            value(1, t("00:10:00"), Some(1.0)), value(2, t("00:50:00"), Some(2.0)),
+            // Of what was recorded at one time, the greatest key.
+            value(3, t("02:00:00"), Some(3.0)), value(1, t("02:00:00"), Some(9.0)),
+            gone(2, t("03:30:00"), Some(2.0)), value(1, t("04:10:00"), Some(4.0)),
+        ]).await;
+        let until = t("06:00:00");
+        let fill = |select: Select<Records>| select.until(until).resample("1h").unwrap().forward_fill().over_all_rows();
+        let values = |found: Vec<(DateTimeUtc, Record)>| -> Vec<_> {
+            found.into_iter().map(|(start, record)| (start.hour(), record.recording_id, record.x.unwrap())).collect()
+        };
+        assert_eq!(values(fill(all()).buckets(&db).await?), [(1, 2, 2.0), (2, 3, 3.0), (3, 3, 3.0), (5, 1, 4.0)]);
+        assert_eq!(values(fill(all().since(t("03:00:00"))).buckets(&db).await?), [(3, 3, 3.0), (5, 1, 4.0)]);
+        assert_eq!(values(fill(all().since(t("04:00:00"))).buckets(&db).await?), [(5, 1, 4.0)]);
+        let gaps = fill(all().since(t("03:00:00"))).keep_gaps().all(&db).await?;
+        assert!(gaps.iter().all(|bucket| bucket.row().is_none()));
+        let gaps: Vec<_> = gaps.iter().map(|bucket| (bucket.start.hour(), bucket.record.as_ref().and_then(|record| record.x))).collect();
+        assert_eq!(gaps, [(3, Some(3.0)), (4, None), (5, Some(4.0))]);
+        let last = all().until(until).resample("1h")?.over_all_rows().keep_gaps().all(&db).await?;
+        let last: Vec<_> = last.iter().map(|bucket| bucket.record.as_ref().and_then(|record| record.x)).collect();
+        assert_eq!(last, [Some(2.0), None, Some(3.0), Some(2.0), Some(4.0), None]);
+        Ok(())
+    }
+
+    async fn buckets_are_json(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[value(1, t("00:10:00"), Some(1.5))]).await;
+        let found = of(1).until(t("02:00:00")).resample("1h")?.keep_gaps().all(&db).await?;
+        assert_eq!(serde_json::to_value(&found)?, serde_json::json!([
+            { "start": "2024-03-01T00:00:00+00:00", "row": 1, "record": {
+                "recorded_at": "2024-03-01T00:10:00+00:00", "event": "updated",
+                "n": null, "x": 1.5, "small": null, "price": null, "label": "a", "twice": 0,
+            } },
+            { "start": "2024-03-01T01:00:00+00:00", "row": 1, "record": null },
+        ]));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use sea_orm::{
 use sea_orm_record::{Event, RecordedConnection};
 
 use crate::blog::{self, article, note, topic};
-use crate::harness::each_database;
+use crate::harness::{Engine, TestDb, each_database};
 
 /// A wrapper of the user's own, for example one that logs.
 struct Wrapper<'w>(&'w DatabaseTransaction);
@@ -271,4 +271,46 @@ each_database! {
         assert_eq!(articles, ["u: a", "v: a", "w: a"].map(|text| (Event::Related, text.to_owned())));
         assert_eq!(notes, ["1", "2", "3"].map(|text| (Event::Updated, text.to_owned())));
     }
+
+    async fn a_row_that_a_trait_has_written_is_recorded_though_its_record_must_wait(test: TestDb) {
+        if test.engine() == Engine::Sqlite {
+            // Whoever keeps its record from being written keeps the row from it.
+            return;
+        }
+        let (db, other) = (impatient(&test).await, test.connect().await);
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "before").await;
+        let locked = other.begin().await.unwrap();
+        let (lock, unlock) = match test.engine() {
+            Engine::MariaDb => ("LOCK TABLES note_record WRITE", "UNLOCK TABLES"),
+            _ => ("LOCK TABLE note_record IN EXCLUSIVE MODE", "SELECT 1"),
+        };
+        locked.execute_unprepared(lock).await.unwrap();
+        let renamed = note::ActiveModel { text: Set("after".to_owned()), ..note.into_active_model() };
+        let saving = tokio::spawn(async move { ActiveModelTrait::update(renamed, &db).await });
+        // Longer than a statement waits for a lock.
+        tokio::time::sleep(std::time::Duration::from_millis(1_300)).await;
+        assert!(!saving.is_finished());
+        locked.execute_unprepared(unlock).await.unwrap();
+        locked.commit().await.unwrap();
+        saving.await.unwrap().unwrap();
+        let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt);
+        let texts: Vec<_> = records.all(&other).await.unwrap().into_iter().map(|record| record.text).collect();
+        assert_eq!(texts, ["before", "after"]);
+    }
+}
+
+/// A pool of one connection, whose statements wait for a lock for a second at most.
+async fn impatient(test: &TestDb) -> DatabaseConnection {
+    let db = test
+        .connect_with(|options| {
+            options.max_connections(1);
+            options.map_sqlx_postgres_opts(|postgres| postgres.options([("lock_timeout", "1s")]));
+        })
+        .await;
+    if test.engine() == Engine::MariaDb {
+        let wait = "SET SESSION lock_wait_timeout = 1";
+        db.execute_unprepared(wait).await.unwrap();
+    }
+    db
 }

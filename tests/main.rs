@@ -10,16 +10,20 @@
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
 //! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
-//! | `backfill` | first records of rows that were there before |
+//! | `cascades` | what the database deletes or cuts loose because of another row |
+//! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
+//! | `cluster` | three nodes of Galera; run by `scripts/cluster-test` |
 //! | `fuzz` | whatever goes in: rules, windows, statements, values |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
+//! | `erasure` | histories that are to be forgotten, and who does not bring them back |
+//! | `redaction` | that a value changed, and not what it was |
 //! | `retention` | pruning, by tiers and before a moment; repetitions |
-//! | `migration` | record tables |
+//! | `migration`, `evolution`, `partitions` | record tables; from version to version; in partitions by time |
 
 mod harness;
 
@@ -28,18 +32,24 @@ mod around;
 mod backfill;
 mod blog;
 mod bulk;
+mod cascades;
+mod cluster;
 mod concurrency;
 mod dropped_futures;
+mod erasure;
+mod evolution;
 mod faults;
 mod fill;
 mod fuzz;
 mod generic_code;
+mod import;
 mod interleavings;
 mod library;
 mod macros;
 mod magazine;
 mod migration;
 mod model;
+mod partitions;
 mod past;
 mod promise_1_atomic;
 mod promise_2_convergent;
@@ -52,6 +62,7 @@ mod promise_8_same_answer_everywhere;
 #[cfg(feature = "rbac")]
 mod rbac;
 mod reading;
+mod redaction;
 mod resample;
 mod restore;
 mod retention;

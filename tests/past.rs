@@ -19,6 +19,47 @@ use crate::reading::{at, insert, insert_records, record, record_table, seat, sea
 
 use article::record::{Column, Entity as Records, Model as Record};
 
+/// What stands before a shelf, but for those without a name.
+mod stand {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, record_hooks, recorded};
+
+    use crate::library::shelf;
+
+    #[recorded(columns(shelf_id))]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "stand")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub shelf_id: i32,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {
+        #[sea_orm(
+            belongs_to = "shelf::Entity",
+            from = "Column::ShelfId",
+            to = "shelf::Column::Id",
+            on_condition = r#"shelf::Column::Name.ne("")"#
+        )]
+        Shelf,
+    }
+
+    impl Related<shelf::Entity> for Entity {
+        fn to() -> RelationDef {
+            Relation::Shelf.def()
+        }
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 fn day(n: u32) -> DateTimeUtc {
     at(&format!("2024-03-{n:02}T00:00:00Z"))
 }
@@ -253,6 +294,18 @@ each_database! {
         Ok(())
     }
 
+    async fn a_relation_with_a_condition_of_its_own_is_refused_for_the_past(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        for error in [
+            stand::Entity::as_of(day(1)).find_also(shelf::Entity).all(&db).await.unwrap_err(),
+            stand::Entity::as_of(day(1)).find_also(shelf::Entity).one(&db).await.unwrap_err(),
+        ] {
+            assert!(matches!(RecordError::of(&error), Some(RecordError::Plan { .. })), "{error}");
+            assert!(error.to_string().contains("its relation to `bookcase` has a condition of its own"), "{error}");
+        }
+        Ok(())
+    }
+
     async fn moments_between_microseconds_before_the_first_record_and_after_now_are_answered(test: TestDb) -> TestResult {
         let db = record_table(&test).await;
         insert_records(&db, &[record(1, day(1)), record(1, day(2))]).await;
@@ -326,6 +379,36 @@ each_database! {
         Ok(())
     }
 
+    async fn a_filter_on_keys_and_values_does_not_choose_the_records_that_are_compared(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        insert_records(&db, &[
+            titled(1, 1, "a"), titled(1, 4, "b"),
+            titled(2, 1, "a"), Record { text: "since".to_owned(), ..titled(2, 3, "a") }, titled(2, 4, "b"),
+            titled(3, 1, "b"), titled(3, 4, "c"),
+        ]).await;
+        let called = |title: &str| article::Entity::records().filter(Column::Title.eq(title));
+        let lines = async |select: Select<Records>| -> Vec<String> {
+            select.diff_between(day(2), day(5)).all(&db).await.unwrap().iter().map(ToString::to_string).collect()
+        };
+        let [one, two] = [1, 2].map(|id| format!("article {id}\n  title: \"a\" → \"b\""));
+        assert_eq!(lines(article::Entity::records_of(1).filter(Column::Title.eq("a"))).await, std::slice::from_ref(&one));
+        assert_eq!(lines(called("a").filter(Column::RecordingId.is_in([1, 2, 3]))).await, [one, two]);
+        // Nor does a window, which is one of the filters.
+        let until = article::Entity::records_of(3).until(day(2));
+        assert_eq!(lines(until).await, ["article 3\n  title: \"b\" → \"c\""]);
+
+        seats(&db).await;
+        let seat = |place: &str, n, guest: &str| seat::record::Model {
+            recording_hall: 1, recording_place: place.to_owned(), recorded_at: day(n), event: Event::Updated, guest: Some(guest.to_owned()),
+        };
+        insert::<seat::record::Entity, _>(&db, [seat("A", 1, "admin"), seat("A", 3, "member"), seat("B", 1, "x"), seat("B", 3, "y")]).await;
+        use seat::record::Column as Seat;
+        let admins = seat::Entity::records().filter(Seat::RecordingHall.eq(1)).filter(Seat::Guest.eq("admin"));
+        let changed = admins.diff_between(day(2), day(3)).all(&db).await?;
+        assert_eq!(changed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["seat 1 \"A\"\n  guest: \"admin\" → \"member\""]);
+        Ok(())
+    }
+
     async fn differences_are_typed_serialized_and_displayed(test: TestDb) -> TestResult {
         let db = test.connect().await;
         library(&db).await;
@@ -364,6 +447,31 @@ each_database! {
         assert_eq!(book.diff_from(&changes[1].record).to_string(), "no change");
         let names: Vec<_> = book.diff_from(&changes[0].record).changes().iter().map(|change| change.column).collect();
         assert_eq!(names, ["title", "blurb", "facts"]);
+        Ok(())
+    }
+
+    async fn a_change_says_that_a_row_went_and_came_back(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        let event = |event, record: Record| Record { event, ..record };
+        insert_records(&db, &[
+            titled(1, 1, "a"), event(Event::Deleted, titled(1, 2, "a")), event(Event::Created, titled(1, 3, "a")),
+            event(Event::Deleted, titled(1, 4, "a")), event(Event::Created, titled(1, 5, "b")),
+            event(Event::Erased, titled(1, 6, "")), titled(1, 7, "c"),
+        ]).await;
+        let changes = article::Entity::records().changes().all(&db).await?;
+        let lines: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, [
+            "the first record of a row of article", "deleted", "came back", "deleted", "came back\ntitle: \"a\" → \"b\"",
+            "history erased", "the first record since the history was erased",
+        ]);
+        let row = json!({ "recording_id": 1 });
+        assert_eq!(serde_json::to_value(&changes[0])?, json!({
+            "row": row, "recorded_at": "2024-03-01T00:00:00+00:00", "event": "updated",
+            "values": { "title": "a", "text": "", "word_count": 0, "headline": "" },
+        }));
+        assert_eq!(serde_json::to_value(&changes[4])?, json!({
+            "row": row, "recorded_at": "2024-03-05T00:00:00+00:00", "event": "created", "changed": { "title": { "before": "a", "after": "b" } },
+        }));
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Promise 1, atomic: a change and its records commit together or not at all.
 
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, IntoActiveModel,
     PaginatorTrait, QueryOrder, Set, TransactionTrait,
 };
-use sea_orm_record::{RecordError, RecordedConnection};
+use sea_orm_record::{RecordError, RecordedConnection, insert_many, update_many, upsert_many};
 
 use crate::blog::{self, create_table, note};
 use crate::harness::each_database;
@@ -143,16 +144,22 @@ enum Save {
     SaveOld,
     UpdateWithoutReturning,
     Delete,
+    InsertMany,
+    UpdateMany,
+    UpsertMany,
 }
 
 impl Save {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::Insert,
         Self::Update,
         Self::SaveNew,
         Self::SaveOld,
         Self::UpdateWithoutReturning,
         Self::Delete,
+        Self::InsertMany,
+        Self::UpdateMany,
+        Self::UpsertMany,
     ];
 
     async fn run(
@@ -177,6 +184,18 @@ impl Save {
             Self::SaveOld => old.save(db).await.map(drop),
             Self::UpdateWithoutReturning => old.update_without_returning(db).await.map(drop),
             Self::Delete => row.clone().delete(db).await.map(drop),
+            Self::InsertMany => insert_many([new], db).await.map(drop),
+            Self::UpdateMany => {
+                let text = Expr::value(old.text.clone().unwrap());
+                let update = update_many(fragile::Entity).col_expr(fragile::Column::Text, text);
+                update.exec(db).await.map(drop)
+            }
+            Self::UpsertMany => {
+                let upsert = upsert_many([old], [fragile::Column::Id], |conflict| {
+                    conflict.update_column(fragile::Column::Text)
+                });
+                upsert.exec(db).await.map(drop)
+            }
         }
     }
 }

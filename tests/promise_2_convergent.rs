@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use sea_orm::DatabaseConnection;
+use sea_orm::sqlx::Executor;
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
-use crate::harness::{TestDb, each_database};
+use crate::harness::{Engine, TestDb, each_database};
 use crate::model::program::{Program, TASKS, program};
-use crate::model::run::{Tally, run};
+use crate::model::run::{Databases, Tally, run};
 use crate::model::{tables, waits};
 
 /// Operations of a short run.
@@ -37,7 +38,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Runs the program of a seed; where it fails, looks for a smaller one that does, and says so.
-fn run_seed(db: &DatabaseConnection, seed: u64, tally: &Arc<Tally>) {
+fn run_seed(db: &Databases, seed: u64, tally: &Arc<Tally>) {
     let config = Config {
         cases: 1,
         failure_persistence: None,
@@ -82,7 +83,7 @@ impl Soak {
         Tally::of(&self.tally.waits) + Tally::of(&self.tally.retries) > 0
     }
 
-    fn lane(&self, db: &DatabaseConnection) {
+    fn lane(&self, db: &Databases) {
         while self.goes_on() {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             run_seed(db, seed, &self.tally);
@@ -91,12 +92,32 @@ impl Soak {
 }
 
 /// A pool for the tasks. PostgreSQL looks for deadlocks after a second, unless told otherwise.
-async fn connect(test: &TestDb) -> DatabaseConnection {
-    test.connect_with(|options| {
+///
+/// Nested saves on a plain pool are transactions that SeaORM begins, at the session's isolation.
+fn options(test: &TestDb) -> ConnectOptions {
+    test.options_with(|options| {
         options.max_connections(TASKS as u32 * 3);
         options.map_sqlx_postgres_opts(|postgres| postgres.options([("deadlock_timeout", "20ms")]));
+        options.map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    let set = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+                    connection.execute(set).await.map(drop)
+                })
+            })
+        });
     })
-    .await
+}
+
+/// Reads are sent to another node, where the server is a cluster: `scripts/cluster-test` names one.
+async fn reader(test: &TestDb, db: &DatabaseConnection) -> DatabaseConnection {
+    match std::env::var("RECORD_TEST_MYSQL_READER") {
+        Ok(node) if test.engine() == Engine::MariaDb => {
+            let url = format!("{node}/{}", test.name());
+            Database::connect(url).await.unwrap()
+        }
+        _ => db.clone(),
+    }
 }
 
 each_database! {
@@ -115,16 +136,17 @@ each_database! {
         let mut running = Vec::new();
         for _ in 0..lanes {
             let own = TestDb::new(test.engine(), "random_programs").await;
-            let db = connect(&own).await;
+            let options = options(&own);
+            let db = Database::connect(options.clone()).await.unwrap();
             tables::create(&db).await;
-            let watch = waits::watch(own.connect().await, Arc::clone(&soak.tally));
+            let reader = reader(&own, &db).await;
+            let db = Databases { db, reader, options };
             let soak = Arc::clone(&soak);
-            let lane = tokio::task::spawn_blocking(move || {
-                soak.lane(&db);
-                drop(watch);
-            });
+            let lane = tokio::task::spawn_blocking(move || soak.lane(&db));
             running.push((own, lane));
         }
+        let names: Vec<_> = running.iter().map(|(own, _)| own.name().to_owned()).collect();
+        let watch = waits::watch(test.connect().await, &names, Arc::clone(&soak.tally));
         for (own, lane) in running {
             match lane.await {
                 Ok(()) => own.remove().await,
@@ -134,6 +156,7 @@ each_database! {
                 }
             }
         }
+        drop(watch);
         let tally = &soak.tally;
         report(&test, tally, first..soak.next.load(Ordering::Relaxed), began.elapsed());
         assert!(soak.is_contended(), "nobody waited for anybody: this proves nothing");

@@ -126,6 +126,12 @@ each_database! {
             text(row.clone().into_active_model(), "1").update(&db).await.unwrap()
         );
         assert_eq!(update, 0);
+        let blind = more!(
+            counter,
+            text(plain.clone().into_active_model(), "2").update_without_returning(&db).await.unwrap(),
+            text(row.clone().into_active_model(), "2").update_without_returning(&db).await.unwrap()
+        );
+        assert_eq!(blind, 0);
         let delete = more!(
             counter,
             sea_orm::ModelTrait::delete(plain, &db).await.unwrap(),
@@ -253,6 +259,13 @@ each_database! {
         let paused = RecordedConnection::new(db.clone()).without_recording();
         let insert = more!(counter, plain_note(&db).await, blog::note(&paused, "0").await);
         assert_eq!(insert, 0);
+        let (plain, note) = (plain_note(&db).await, blog::note(&paused, "0").await);
+        let blind = more!(
+            counter,
+            text(plain.into_active_model(), "1").update_without_returning(&db).await.unwrap(),
+            text(note.into_active_model(), "1").update_without_returning(&paused).await.unwrap()
+        );
+        assert_eq!(blind, 0);
         plain_note(&db).await;
         let twin = counter.take();
         let txn = paused.begin().await.unwrap();

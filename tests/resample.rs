@@ -635,6 +635,48 @@ each_database! {
         Ok(())
     }
 
+    async fn all_rows_are_resampled_as_one_on_request(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        let mut random = Random(11);
+        let mut written = BTreeMap::new();
+        // Several of one time, a dense hour, and sparse days.
+        for (from, step, n) in [("2024-03-01T00:00:00Z", TimeDelta::seconds(4), 1_500), ("2024-03-02T00:00:00Z", TimeDelta::hours(5), 100)] {
+            for at in steps(from, step, n) {
+                for _ in 0..=random.below(3) {
+                    let id = i32::try_from(random.below(6))?;
+                    written.insert((at, id), if random.below(9) == 0 { tombstone(id, at) } else { record(id, at) });
+                }
+            }
+        }
+        let records: Vec<_> = written.into_values().collect();
+        insert_records(&db, &records).await;
+        let since = at("2024-03-01T00:30:00Z");
+        for (select, records) in [
+            (article::Entity::records(), records.clone()),
+            (article::Entity::records().since(since), records.iter().filter(|it| it.recorded_at >= since).cloned().collect()),
+            (of(3), records.iter().filter(|it| it.recording_id == 3).cloned().collect()),
+        ] {
+            for rule in ["1s", "1min", "1h", "1D", "1MS"] {
+                let buckets = Buckets::new(rule.parse()?, Tz::UTC);
+                for first in [FIRST, LAST] {
+                    let mut expected = BTreeMap::new();
+                    for record in &records {
+                        let start = buckets.start_of(record.recorded_at)?;
+                        if !first || !expected.contains_key(&start) {
+                            expected.insert(start, record.clone());
+                        }
+                    }
+                    let resample = select.clone().resample(rule)?.over_all_rows();
+                    let resample = if first { resample.first() } else { resample };
+                    let found: BTreeMap<_, _> = resample.clone().buckets(&db).await?.into_iter().collect();
+                    assert_eq!(found, expected, "{rule}, first = {first}");
+                    assert_eq!(resample.all(&db).await?, expected.into_values().collect::<Vec<_>>(), "{rule}, first = {first}");
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn temperatures_of_seattle_are_resampled_as_pandas_does(test: TestDb) -> TestResult {
         let db = test.connect().await;
         db.create_record_table(station::record::Entity).await?;

@@ -1,13 +1,17 @@
 //! Putting back what was.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseConnection, IntoActiveModel, QueryOrder, Set, TransactionTrait};
+use sea_orm::{
+    DatabaseConnection, IntoActiveModel, QueryOrder, QuerySelect, Set, TransactionTrait,
+};
 use sea_orm_record::prelude::*;
+use sea_orm_record::{backfill, carry_forward, prune_before};
 use serde_json::json;
 
 use crate::blog::{self, note};
 use crate::harness::*;
 use crate::library::{book, draft, library};
+use crate::reading::{at, insert};
 
 use book::record::Column as Book;
 
@@ -61,6 +65,64 @@ mod parcel {
             const RECORDED_AT: Column = Column::RecordedAt;
             const EVENT: Column = Column::Event;
         }
+    }
+}
+
+/// Rows that refer to rows of their own table, which the database insists on.
+mod comment {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, record_hooks, recorded};
+
+    #[recorded(columns(parent_id, text))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "comment")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub parent_id: Option<i32>,
+        pub text: String,
+        #[sea_orm(self_ref, relation_enum = "Parent", from = "parent_id", to = "id")]
+        pub parent: BelongsTo<Option<Entity>>,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub async fn answer(db: &DatabaseConnection, parent: Option<&Model>, text: &str) -> Model {
+        let answer = ActiveModel {
+            parent_id: sea_orm::Set(parent.map(|parent| parent.id)),
+            text: sea_orm::Set(text.to_owned()),
+            ..Default::default()
+        };
+        answer.insert(db).await.unwrap()
+    }
+}
+
+/// A book that nothing recorded, from before the library was.
+async fn unrecorded(db: &DatabaseConnection, title: &str) -> book::Model {
+    let silent = RecordedConnection::new(db.clone()).without_recording();
+    draft(title).insert(&silent).await.unwrap()
+}
+
+fn past_record(id: i32, recorded_at: DateTimeUtc, event: Event) -> book::record::Model {
+    book::record::Model {
+        recording_id: id,
+        recorded_at,
+        event,
+        shelf_id: None,
+        title: "Old".to_owned(),
+        blurb: None,
+        facts: json!({}),
+        letters: 3,
+        actor: None,
+        reason: None,
+        change_id: None,
+        metadata: None,
     }
 }
 
@@ -268,6 +330,171 @@ each_database! {
         let restored = book::Entity::restore_to(DateTimeUtc::MIN_UTC).apply(&db).await?;
         assert_eq!((restored.restored, restored.deleted), (0, 3));
         assert_eq!(titles(&db).await, []);
+        Ok(())
+    }
+
+    async fn rows_from_before_the_recording_are_not_taken_for_made_since(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let (old, edited) = (unrecorded(&db, "Old").await, unrecorded(&db, "Edited").await);
+        let monday = chrono::Utc::now();
+        rename(&db, &edited, "Edited since").await;
+        backfill(book::Entity).exec(&db).await?;
+        draft("Made since").insert(&db).await?;
+
+        let back = book::Entity::restore_to(monday);
+        assert_eq!(back.preview().all(&db).await?.len(), 1);
+        let restored = back.apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 1, 2));
+        assert_eq!(titles(&db).await, [(old.id, "Old".to_owned()), (edited.id, "Edited since".to_owned())]);
+        Ok(())
+    }
+
+    async fn rows_whose_past_was_pruned_are_not_taken_for_made_since(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let book = draft("One").insert(&db).await?;
+        let then = latest(&db).await;
+        let book = rename(&db, &book, "Two").await;
+        prune_before(book::Entity, chrono::Utc::now()).exec(&db).await?;
+        assert_eq!(events(&db, book.id).await, [(Event::Updated, "Two".to_owned())]);
+        let restored = book::Entity::restore_to(then).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 0, 1));
+        assert_eq!(titles(&db).await, [(book.id, "Two".to_owned())]);
+        Ok(())
+    }
+
+    async fn rows_that_were_carried_forward_are_not_taken_for_made_at_the_edge(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let [made, gone] = [unrecorded(&db, "Old").await, unrecorded(&db, "Old").await];
+        let day = |n| at(&format!("2024-03-{n:02}T00:00:00Z"));
+        let (edge, after) = (day(10), day(12));
+        insert::<book::record::Entity, _>(&db, [
+            past_record(made.id, day(1), Event::Created),
+            past_record(gone.id, day(1), Event::Created),
+            past_record(gone.id, day(2), Event::Deleted),
+            past_record(gone.id, day(20), Event::Created),
+        ]).await;
+        let carried = carry_forward(book::Entity, edge).exec(&db).await?;
+        assert_eq!(carried.carried, 2);
+        book::record::Entity::delete_many().filter(Book::RecordedAt.lt(edge)).exec(&db).await?;
+        assert_eq!(events(&db, made.id).await, [(Event::Backfilled, "Old".to_owned())]);
+
+        let restored = book::Entity::restore_to(day(9)).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 0, 2));
+        // What says that a row was gone is carried as that.
+        let restored = book::Entity::restore_to(after).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 1, 0));
+        assert_eq!(titles(&db).await, [(made.id, "Old".to_owned())]);
+        Ok(())
+    }
+
+    async fn chosen_columns_are_brought_back_in_rows_that_were_there_and_are(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let [kept, changed, deleted] = ["Kept", "Changed", "Deleted"].map(|title| draft(title).insert(&db));
+        let (kept, changed, deleted) = (kept.await?, changed.await?, deleted.await?);
+        let then = latest(&db).await;
+        rename(&db, &changed, "Changed since").await;
+        let mut described = kept.clone().into_active_model();
+        described.blurb = Set(Some("described since".to_owned()));
+        described.update(&db).await?;
+        deleted.delete(&db).await?;
+        let made = draft("Made since").insert(&db).await?;
+
+        let back = book::Entity::restore_to(then).only([book::Column::Title]);
+        let preview: Vec<_> = back.preview().all(&db).await?.iter().map(ToString::to_string).collect();
+        assert_eq!(preview, [format!("volume {}\n  title: \"Changed since\" → \"Changed\"", changed.id)]);
+        let restored = back.clone().apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (1, 0, 0));
+        assert_eq!(titles(&db).await, [&kept, &changed, &made].map(|book| (book.id, book.title.clone())));
+        let blurb = async |id| book::Entity::find_by_id(id).one(&db).await.unwrap().unwrap().blurb;
+        assert_eq!(blurb(changed.id).await.as_deref(), Some("about Changed since"));
+        assert_eq!(back.preview().all(&db).await?.len(), 0);
+
+        let rest = book::Entity::restore_to(then).except([book::Column::Title, book::Column::Facts]);
+        let restored = rest.apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (2, 0, 0));
+        assert_eq!((blurb(kept.id).await, blurb(changed.id).await), (None, None));
+        assert_current(&db).await;
+        Ok(())
+    }
+
+    async fn a_column_that_is_not_recorded_is_refused_also_where_nothing_differs(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let stars = note::Entity::restore_to(chrono::Utc::now()).only([note::Column::Stars]);
+        for error in [stars.preview().all(&db).await.unwrap_err(), stars.apply(&db).await.unwrap_err()] {
+            let error = RecordError::of(&error).unwrap().to_string();
+            assert_eq!(error, "a row of `note` cannot be put back: `stars` is not recorded");
+        }
+        Ok(())
+    }
+
+    async fn a_filter_on_keys_and_values_restores_the_rows_that_fitted_then(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let (one, two) = (draft("Admin").insert(&db).await?, draft("Admin").insert(&db).await?);
+        let then = latest(&db).await;
+        rename(&db, &one, "Member").await;
+        rename(&db, &two, "Member").await;
+        let admins = one.records().filter(Book::Title.eq("Admin"));
+        let restored = admins.restore_to(then).apply(&db).await?;
+        assert_eq!(restored.restored, 1);
+        assert_eq!(titles(&db).await, [(one.id, "Admin".to_owned()), (two.id, "Member".to_owned())]);
+        Ok(())
+    }
+
+    async fn rows_that_refer_to_others_of_their_table_go_and_return_in_an_order_that_works(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        blog::create_table(&db, comment::Entity).await;
+        blog::create_table(&db, comment::record::Entity).await;
+        let mut thread = vec![comment::answer(&db, None, "first").await];
+        let empty = thread[0].records().latest().one(&db).await?.unwrap().recorded_at;
+        // More than are read at a time.
+        for n in 0..270 {
+            thread.push(comment::answer(&db, thread.last(), &format!("{n}")).await);
+        }
+        let full = thread[270].records().latest().one(&db).await?.unwrap().recorded_at;
+        let restored = comment::Entity::restore_to(empty).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 270, 0));
+        let restored = comment::Entity::restore_to(full).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (270, 0, 0));
+        assert_eq!(comment::Entity::find().order_by_asc(comment::Column::Id).all(&db).await?, thread);
+        Ok(())
+    }
+
+    async fn a_limit_is_refused_since_it_does_not_say_which_rows(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let then = chrono::Utc::now();
+        let book = draft("Made since").insert(&db).await?;
+        for records in [book::Entity::records().limit(1), book::Entity::records().offset(1)] {
+            let back = records.order_by_desc(Book::RecordedAt).restore_to(then);
+            for error in [back.preview().all(&db).await.unwrap_err(), back.apply(&db).await.unwrap_err()] {
+                assert!(matches!(RecordError::of(&error), Some(RecordError::Restore { .. })), "{error}");
+                assert!(error.to_string().contains("a limit does not say which rows"), "{error}");
+            }
+        }
+        assert_eq!(titles(&db).await, [(book.id, book.title)]);
+        Ok(())
+    }
+
+    async fn rows_of_which_properties_alone_differ_are_left_alone(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        blog::create_tables(&db).await;
+        let topic = blog::topic(&db, "Rust").await;
+        let article = blog::article(&db, &topic, "Hello").await;
+        let then = article.records().latest().one(&db).await?.unwrap().recorded_at;
+        let mut renamed = topic.into_active_model();
+        renamed.name = Set("Crab".to_owned());
+        renamed.update(&db).await?;
+        assert_eq!(article.records().count(&db).await?, 2);
+        let back = blog::article::Entity::restore_to(then);
+        assert_eq!(back.preview().all(&db).await?.len(), 0);
+        let restored = back.apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 0, 0));
         Ok(())
     }
 }

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, Set,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait,
+    QueryFilter, QueryOrder, Set, Statement,
 };
 use sea_orm_record::{
     Buckets, Event, FOREVER, Pruned, RecordError, RecordQuery, Recorded, Retention, Window,
     backfill, dedupe, is_retryable, prune_before, prune_to, verify,
 };
+
+use tokio::sync::Notify;
 
 use crate::backfill::pallet;
 use crate::blog::{self, note};
@@ -122,11 +126,14 @@ fn oracle(
         ends.entry(record.recording_id).or_insert(both)[1] = record.recorded_at;
     }
     let stays = |record: &&Record| {
-        let is_last = match bucket_of(record) {
-            Some(bucket) => last_of_bucket[&(record.recording_id, bucket)] == record.recorded_at,
+        let is_needed = match bucket_of(record) {
+            Some(bucket) => {
+                let last = last_of_bucket[&(record.recording_id, bucket)];
+                [bucket.1, last].contains(&record.recorded_at)
+            }
             None => true,
         };
-        is_last
+        is_needed
             || ends[&record.recording_id].contains(&record.recorded_at)
             || record.event == Event::Deleted
             || record.text == "marked"
@@ -134,29 +141,21 @@ fn oracle(
     records.iter().filter(stays).cloned().collect()
 }
 
-/// The last record of each bucket, and what is in force at each edge, up to where a rule applies.
+/// What a tier is to answer as before: of each row, the last record of each bucket, and what is in
+/// force at each of its edges.
 async fn resampled(
     db: &DatabaseConnection,
     rule: &str,
     zone: Tz,
-    until: DateTime<Utc>,
-) -> Vec<[Vec<Record>; 2]> {
+    window: Window,
+) -> Vec<(Vec<Record>, String)> {
     let mut answers = Vec::new();
-    let from = until - TimeDelta::days(45);
-    let window = Window::between(from, until).unwrap();
-    let buckets = Buckets::new(rule.parse().unwrap(), zone);
-    let mut edges = buckets.edges(from, until, 10_000).unwrap();
-    edges.retain(|edge| *edge <= until);
     for id in 1..=4 {
-        let resample = note::Entity::records_of(id).within(window).resample(rule);
-        let last = resample.unwrap().in_zone(zone).all(db).await.unwrap();
-        let records = all(db).await.into_iter().filter(|it| it.recording_id == id);
-        let records: Vec<_> = records.collect();
-        let in_force = |edge| records.iter().rfind(|it| it.recorded_at < edge).cloned();
-        answers.push([
-            last,
-            edges.iter().filter_map(|edge| in_force(*edge)).collect(),
-        ]);
+        let of_row = note::Entity::records_of(id).within(window).resample(rule);
+        let of_row = of_row.unwrap().in_zone(zone);
+        let last = of_row.clone().all(db).await.unwrap();
+        let in_force = of_row.forward_fill().buckets(db).await.unwrap();
+        answers.push((last, format!("{in_force:?}")));
     }
     answers
 }
@@ -207,8 +206,18 @@ each_database! {
                 }
                 reached = *until;
             }
-            let last = *spans.last().unwrap();
-            let answers = resampled(&db, last.0, zone, last.1).await;
+            // Each applies from where the next one begins.
+            let begins = spans.iter().skip(1).map(|next| next.1);
+            let begins = begins.chain([spans[spans.len() - 1].1 - TimeDelta::days(45)]);
+            let spans: Vec<_> = spans.iter().zip(begins).map(|((rule, end), begin)| (*rule, Window::between(begin, *end).unwrap())).collect();
+            let answers = async || {
+                let mut answers = Vec::new();
+                for (rule, window) in &spans {
+                    answers.push(resampled(&db, rule, zone, *window).await);
+                }
+                answers
+            };
+            let said = answers().await;
 
             let forecast = prune().dry_run(&db).await.unwrap();
             assert_eq!(all(&db).await, before);
@@ -218,7 +227,7 @@ each_database! {
             let after = all(&db).await;
             assert_eq!(after, oracle(&before, tiers, zone, now), "round {round}");
             assert_eq!(pruned.removed as usize, before.len() - after.len());
-            assert_eq!(resampled(&db, last.0, zone, last.1).await, answers, "round {round}");
+            assert_eq!(answers().await, said, "round {round}");
             assert_eq!(prune().exec(&db).await.unwrap().removed, 0);
             removed += pruned.removed;
         }
@@ -325,6 +334,103 @@ each_database! {
         assert_eq!(dedupe(note::Entity).dry_run(&db).await.unwrap().removed, 21_998);
         assert_eq!(numbers(dedupe(note::Entity).exec(&db).await.unwrap()), (22_000, 21_998));
         assert_eq!(all(&db).await.iter().map(|it| it.text.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    async fn what_one_pruning_removed_the_other_does_not_rely_on(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let ten = at("2025-01-01T10:00:00Z");
+        let history = |id: i32| [(1, "before"), (5, "now"), (30, "now")].map(|(minute, text)| {
+            record(id, ten + TimeDelta::minutes(minute), Event::Updated, text)
+        });
+        // The first to look is the last to remove: it waits until the other is through.
+        for first in ["prune", "dedupe"] {
+            note::record::Entity::delete_many().exec(&db).await.unwrap();
+            insert(&db, history(1).into_iter().chain(history(2)).collect()).await;
+            let hourly = Retention::new().then_every("1h", FOREVER);
+            let by_name = |name: &str| match name {
+                "prune" => prune_to(note::Entity, &hourly),
+                _ => dedupe(note::Entity),
+            };
+            let (go, gone) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+            let (looked, may_go) = (Arc::clone(&gone), Arc::clone(&go));
+            let mut waits = true;
+            let late = by_name(first).pause(move |_| {
+                let (looked, may_go, waits) = (Arc::clone(&looked), Arc::clone(&may_go), std::mem::take(&mut waits));
+                async move {
+                    if waits {
+                        looked.notify_one();
+                        may_go.notified().await;
+                    }
+                }
+            });
+            let late = late.exec(&db);
+            let other = async {
+                gone.notified().await;
+                let other = if first == "prune" { "dedupe" } else { "prune" };
+                let done = by_name(other).exec(&db).await;
+                go.notify_one();
+                done
+            };
+            let (late, other) = tokio::join!(late, other);
+            assert_eq!((late.unwrap().removed, other.unwrap().removed), (0, 2), "{first} looks first");
+            let texts: Vec<_> = all(&db).await.into_iter().map(|it| it.text).collect();
+            assert_eq!(texts, ["before", "now", "before", "now"], "{first} looks first");
+        }
+    }
+
+    async fn prunings_at_once_leave_what_one_of_them_would(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let ten = at("2025-01-01T10:00:00Z");
+        let history = |id: i32| (0..40).map(move |n| {
+            record(id, ten + TimeDelta::minutes(i64::from(n) * 6), Event::Updated, if n / 3 % 2 == 0 { "a" } else { "b" })
+        });
+        insert(&db, (1..=25).flat_map(history).collect()).await;
+        let hourly = Retention::new().then_every("1h", FOREVER);
+        let last = all(&db).await.into_iter().map(|it| (it.recording_id, it.text)).collect::<BTreeMap<_, _>>();
+        let (one, other, third) = tokio::join!(
+            prune_to(note::Entity, &hourly).at_a_time(7).exec(&db),
+            dedupe(note::Entity).at_a_time(5).exec(&db),
+            prune_to(note::Entity, &hourly).at_a_time(3).exec(&db),
+        );
+        let removed = one.unwrap().removed + other.unwrap().removed + third.unwrap().removed;
+        let left = all(&db).await;
+        assert_eq!(left.len() as u64 + removed, 1_000);
+        assert_eq!(left.into_iter().map(|it| (it.recording_id, it.text)).collect::<BTreeMap<_, _>>(), last);
+    }
+
+    async fn pages_are_sought_and_pieces_are_as_small_as_asked_for(test: TestDb) {
+        let (db, counter) = test.counted().await;
+        blog::create_notes(&db).await;
+        let from = at("2025-01-01T00:00:00.000001Z");
+        insert(&db, (0..100).map(|n| record(n % 3, from + TimeDelta::seconds(i64::from(n)), Event::Updated, "a")).collect()).await;
+        let pieces = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&pieces);
+        let hourly = Retention::new().then_every("1h", FOREVER);
+        counter.clear();
+        let prune = prune_to(note::Entity, &hourly).at_a_time(4).pause(move |busy| {
+            assert!(busy > std::time::Duration::ZERO);
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(())
+        });
+        assert_eq!(numbers(prune.exec(&db).await.unwrap()), (100, 94));
+        let statements = counter.take_statements();
+        let (deletes, pages): (Vec<_>, Vec<_>) = statements.iter().partition(|sql| sql.starts_with("DELETE"));
+        assert_eq!(pages.len(), 3, "{statements:#?}");
+        assert!((94 / 4..=94 / 4 + 3).contains(&deletes.len()), "{statements:#?}");
+        assert_eq!(pieces.load(Ordering::Relaxed), statements.len());
+        dedupe(note::Entity).at_a_time(1).exec(&db).await.unwrap();
+        if db.get_database_backend() != DbBackend::Sqlite {
+            return;
+        }
+        let repeated = counter.take_statements();
+        for page in pages.into_iter().chain(&repeated).filter(|sql| sql.contains("recorded_at\" >")) {
+            let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {page}"));
+            let plan = db.query_all_raw(explain).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|step| step.try_get("", "detail").unwrap()).collect();
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH note_record")), "{page}\n{plan:#?}");
+        }
     }
 
     async fn keys_of_several_columns_and_a_key_to_go_on_after(test: TestDb) {

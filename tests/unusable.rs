@@ -235,6 +235,99 @@ pub mod plain {
     }
 }
 
+/// Record entities written by hand, each with another mistake. They are registered when their test
+/// runs, since a mistake in one is told of in every check.
+macro_rules! mistaken {
+    ($name:ident, $says:literal, { $($column:tt)* }, { $($more:tt)* }) => {
+        pub mod $name {
+            use sea_orm::entity::prelude::*;
+            use sea_orm_record::{Recorded, record_hooks};
+
+            #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+            #[sea_orm(table_name = $says)]
+            pub struct Model {
+                #[sea_orm(primary_key)]
+                pub id: i32,
+                pub name: String,
+            }
+
+            #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+            pub enum Relation {}
+
+            impl Recorded for Entity {
+                type Record = record::Entity;
+            }
+
+            #[record_hooks]
+            impl ActiveModelBehavior for ActiveModel {}
+
+            pub mod record {
+                use sea_orm::entity::prelude::*;
+                use sea_orm_record::{Event, RecordEntity};
+
+                #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+                #[sea_orm(table_name = $says)]
+                pub struct Model {
+                    $($column)*
+                    pub event: Event,
+                }
+
+                #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+                pub enum Relation {}
+
+                impl ActiveModelBehavior for ActiveModel {}
+
+                impl RecordEntity for Entity {
+                    type Recording = super::Entity;
+                    type Properties = ();
+
+                    const RECORDED_AT: Column = Column::RecordedAt;
+                    const EVENT: Column = Column::Event;
+                    $($more)*
+                }
+            }
+        }
+    };
+}
+
+mistaken!(keyless, "um_keyless", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recorded_at: DateTimeUtc,
+    pub name: String,
+}, {});
+mistaken!(disordered, "um_disordered", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recorded_at: DateTimeUtc,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recording_id: i32,
+    pub name: String,
+}, {});
+mistaken!(empty, "um_empty", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recording_id: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recorded_at: DateTimeUtc,
+}, {});
+mistaken!(leftover, "um_leftover", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recording_id: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recorded_at: DateTimeUtc,
+    pub name: String,
+    pub color: Option<String>,
+}, {});
+mistaken!(firm, "um_firm", {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recording_id: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub recorded_at: DateTimeUtc,
+    pub name: String,
+    pub color: String,
+}, {
+    fn retired() -> Vec<Column> {
+        vec![Column::Color]
+    }
+});
 /// A database of SQLite: nothing here depends on the database.
 async fn database() -> DatabaseConnection {
     let mut options = sea_orm::ConnectOptions::new("sqlite::memory:");
@@ -307,6 +400,38 @@ async fn the_first_save_says_what_nothing_computes() {
 }
 
 #[tokio::test]
+async fn the_first_save_says_what_is_wrong_with_a_record_entity_written_by_hand() {
+    macro_rules! refused {
+        ($name:ident, $says:literal) => {{
+            let db = database().await;
+            create_table(&db, $name::Entity).await;
+            let am = $name::ActiveModel {
+                name: Set("any".to_owned()),
+                ..Default::default()
+            };
+            let error = am.insert(&db).await.unwrap_err();
+            let (_, problem) = problem(RecordError::of(&error).unwrap());
+            assert!(problem.contains($says), "{problem}");
+            assert_eq!($name::Entity::find().count(&db).await.unwrap(), 0);
+        }};
+    }
+    refused!(keyless, "it needs `recording_id`");
+    refused!(
+        disordered,
+        "must be (recording_id, recorded_at), in this order"
+    );
+    refused!(empty, "neither columns nor properties");
+    refused!(
+        leftover,
+        "`color` of `um_leftover` repeats no column of the source"
+    );
+    refused!(
+        firm,
+        "`color` of `um_firm` is retired, so it must be nullable"
+    );
+}
+
+#[tokio::test]
 async fn hooks_that_nobody_registered_refuse_every_save() {
     let db = database().await;
     create_table(&db, stray::Entity).await;
@@ -363,4 +488,114 @@ fn a_check_finds_all_recorders_that_cannot_be_used() {
     for entity in ["bag", "riddle", "tree"] {
         assert!(entities.contains(&entity), "{entities:?}");
     }
+}
+
+/// A source with a column that is named as one of the context's, and a record entity by hand.
+pub mod ticket {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "ticket")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub name: String,
+        pub reason: Option<String>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new().properties(|ticket| record::Lengths {
+                lengths: match ticket.name.as_str() {
+                    "short" => vec![1],
+                    _ => vec![1, 2],
+                },
+            })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub mod record {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::{Event, Properties, RecordEntity};
+
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "ticket_record")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_id: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recorded_at: DateTimeUtc,
+            pub event: Event,
+            pub name: String,
+            pub reason: Option<String>,
+            pub words: Option<i32>,
+            pub letters: Option<i32>,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        pub struct Lengths {
+            pub lengths: Vec<i32>,
+        }
+
+        impl Properties for Lengths {
+            const NAMES: &'static [&'static str] = &["words", "letters"];
+
+            fn into_values(self) -> Vec<sea_orm::Value> {
+                self.lengths.into_iter().map(Into::into).collect()
+            }
+        }
+
+        impl RecordEntity for Entity {
+            type Recording = super::Entity;
+            type Properties = Lengths;
+
+            const RECORDED_AT: Column = Column::RecordedAt;
+            const EVENT: Column = Column::Event;
+        }
+    }
+}
+
+async fn tickets() -> DatabaseConnection {
+    let db = database().await;
+    create_table(&db, ticket::Entity).await;
+    create_table(&db, ticket::record::Entity).await;
+    db
+}
+
+fn a_ticket(name: &str) -> ticket::ActiveModel {
+    ticket::ActiveModel {
+        name: Set(name.to_owned()),
+        reason: Set(Some("because".to_owned())),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_the_source_that_is_named_as_one_of_the_context_is_recorded() {
+    let db = tickets().await;
+    a_ticket("long").insert(&db).await.unwrap();
+    let record = ticket::record::Entity::find().one(&db).await.unwrap();
+    assert_eq!(record.unwrap().reason.as_deref(), Some("because"));
+}
+
+#[tokio::test]
+async fn too_few_values_of_properties_by_hand_fail_the_save() {
+    let db = tickets().await;
+    let error = a_ticket("short").insert(&db).await.unwrap_err();
+    let error = RecordError::of(&error).unwrap().to_string();
+    assert!(error.contains("1 values for 2 names"), "{error}");
+    assert_eq!(ticket::Entity::find().count(&db).await.unwrap(), 0);
 }

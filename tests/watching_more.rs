@@ -71,6 +71,58 @@ pub mod employee {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// One after the other.
+pub mod link {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    #[recorded(columns(name), properties(length: i32))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "link")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        pub name: String,
+        pub previous_id: Option<i32>,
+        #[sea_orm(
+            self_ref,
+            relation_enum = "Previous",
+            from = "previous_id",
+            to = "id",
+            on_delete = "SetNull"
+        )]
+        pub previous: BelongsTo<Option<Entity>>,
+    }
+
+    #[derive(Debug)]
+    pub struct ToPrevious;
+
+    impl Linked for ToPrevious {
+        type FromEntity = Entity;
+        type ToEntity = Entity;
+
+        fn link(&self) -> Vec<RelationDef> {
+            vec![Relation::Previous.def()]
+        }
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new()
+                .properties(|link| record::Properties {
+                    length: link.name.len() as i32,
+                })
+                .watch_linked(ToPrevious)
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// The names up to the top, or until they come again.
 fn chain(row: &employee::Model, all: &[employee::Model]) -> String {
     let mut seen = vec![row];
@@ -616,6 +668,22 @@ each_database! {
         assert_eq!(latest[&b.id].0, "b < DD");
     }
 
+    /// Each is a level of its own; the stack of a thread does not grow with them.
+    async fn a_change_goes_down_a_long_chain(test: TestDb) {
+        let db = test.connect().await;
+        create_table(&db, link::Entity).await;
+        create_table(&db, link::record::Entity).await;
+        let row = |id: i32| link::ActiveModel { id: Set(id), name: Set("l".to_owned()), previous_id: Set((id > 1).then_some(id - 1)) };
+        sea_orm_record::insert_many((1..=2_000).map(row), &db).await.unwrap();
+        let update = "UPDATE link SET name = 'm' WHERE id = 2000";
+        db.execute_unprepared(update).await.unwrap();
+        link::ActiveModel { name: Set("first".to_owned()), ..row(1) }.update(&db).await.unwrap();
+        assert!(sea_orm_record::verify(link::Entity).exec(&db).await.unwrap().is_clean());
+        // One is cut loose.
+        link::Entity::find_by_id(1).one(&db).await.unwrap().unwrap().delete(&db).await.unwrap();
+        assert!(sea_orm_record::verify(link::Entity).exec(&db).await.unwrap().is_clean());
+    }
+
     async fn a_change_goes_on_through_recorded_rows_that_did_not_change_themselves(test: TestDb) {
         let db = test.connect().await;
         create_table(&db, nation::Entity).await;
@@ -653,6 +721,27 @@ each_database! {
         moved(&nation).update(&txn).await.unwrap();
         txn.commit().await.unwrap();
         check("Villach, Republic", 6, 1).await;
+        // Whoever reads or copies the records of those at the far end within a transaction has them.
+        create_table(&db, mood::Entity).await;
+        for way in 0..2 {
+            let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+            let name = format!("state {way}");
+            renamed(&name).update(&txn).await.unwrap();
+            let address = format!("Villach, {name}");
+            let copied = match way {
+                0 => {
+                    let records = person::record::Entity::find().order_by_desc(person::record::Column::RecordedAt);
+                    records.one(&txn).await.unwrap().unwrap().address
+                }
+                _ => {
+                    let copy = "INSERT INTO mood (name) SELECT address FROM person_record ORDER BY recorded_at DESC LIMIT 1";
+                    txn.execute_unprepared(copy).await.unwrap();
+                    mood::Entity::find().one(&txn).await.unwrap().unwrap().name
+                }
+            };
+            assert_eq!(copied, address);
+            txn.rollback().await.unwrap();
+        }
         city::ActiveModel { name: Set("Beljak".to_owned()), ..city.clone().into_active_model() }.update(&db).await.unwrap();
         check("Beljak, Republic", 7, 2).await;
     }

@@ -68,11 +68,21 @@ async fn compare(
     let [plain, floor, columns, property] = bench
         .alternate(ways, async |way| insert(bench, way, rows, before).await)
         .await?;
-    bench.promise(columns, plain, 1.7);
-    match bench.engine {
-        Engine::Sqlite => bench.promise(property, plain, 3.0),
-        Engine::Postgres => bench.promise(property, plain, 2.2),
-        Engine::MariaDb => bench.compare(property, plain),
+    let limits = match bench.engine {
+        Engine::Sqlite => Some([1.7, 3.0]),
+        Engine::Postgres => Some([1.7, 2.2]),
+        // The bare statement alone takes twice as long there.
+        Engine::MariaDb => None,
+    };
+    match limits {
+        Some([alone, computed]) => {
+            bench.promise(columns, plain, alone);
+            bench.promise(property, plain, computed);
+        }
+        None => {
+            bench.compare(columns, plain);
+            bench.compare(property, plain);
+        }
     }
     bench.compare(floor, plain);
     bench.compare(columns, floor);
@@ -123,6 +133,8 @@ async fn insert(bench: &Bench<'_>, way: Way, rows: usize, before: Before) -> Res
             fill_note_records(bench, table, records, properties).await?;
         }
         settle(bench, tables).await?;
+    } else {
+        settle(bench, &[]).await?;
     }
     let time = match way {
         Way::Plain => insert_plain(db, drafts!(plain, rows), false).await?,

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use sea_orm_record::{RecordQuery, Recorded};
+use sea_orm_record::{RecordQuery, Recorded, backfill, verify};
 
 use super::{fan_out, resample};
 use crate::Result;
@@ -13,9 +13,12 @@ use crate::database::connect;
 use crate::entities::note;
 use crate::harness::Bench;
 use crate::report::{Amount, Measured};
-use crate::tables::{count, fill_history, fill_topic, recreate_articles, recreate_records, settle};
+use crate::tables::{
+    count, fill_history, fill_notes, fill_topic, recreate, recreate_articles, recreate_records,
+    settle,
+};
 
-/// The first argument of such a process; then come the work, the URL and which row.
+/// The first argument of such a process; then come the work, the URL and which row, or how many.
 pub const CHILD: &str = "--child";
 
 const FEW: i32 = 1;
@@ -38,7 +41,31 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     settle(bench, &["note_record"]).await?;
     compare(bench, "resample", ["resample of few", "resample of many"])?;
+
+    let backfills = ["backfill of few", "backfill of many"];
+    let verifies = ["verify of few", "verify of many"];
+    let [backfilled, verified] = whole_table(bench, few, [backfills[0], verifies[0]]).await?;
+    let of_many = whole_table(bench, many, [backfills[1], verifies[1]]).await?;
+    bench.promise(of_many[0], backfilled, 1.2);
+    bench.promise(of_many[1], verified, 1.2);
+    recreate(bench, note::Entity).await?;
     recreate_records(bench, note::record::Entity).await
+}
+
+/// The peaks of work on a whole table of so many rows: their first records, and a look at them.
+async fn whole_table(
+    bench: &Bench<'_>,
+    rows: usize,
+    names: [&'static str; 2],
+) -> Result<[Measured; 2]> {
+    recreate(bench, note::Entity).await?;
+    recreate_records(bench, note::record::Entity).await?;
+    fill_notes(bench, "note", rows).await?;
+    settle(bench, &["note", "note_record"]).await?;
+    let rows = i32::try_from(rows)?;
+    let backfilled = peak(&bench.url, names[0], "backfill", rows)?;
+    settle(bench, &["note", "note_record"]).await?;
+    Ok([backfilled, peak(&bench.url, names[1], "verify", rows)?])
 }
 
 /// Thirty days in microseconds.
@@ -69,7 +96,7 @@ pub async fn child(arguments: &[String]) -> Result<()> {
         return Err("a child wants its work, a URL and a row".into());
     };
     let id: i32 = id.parse()?;
-    let db = connect(url).await?;
+    let mut db = connect(url).await?;
     match work.as_str() {
         "fan-out" => drop(fan_out::rename_recorded(&db, id).await?),
         "resample" => {
@@ -77,6 +104,15 @@ pub async fn child(arguments: &[String]) -> Result<()> {
             let records = hourly.all(&db).await?;
             assert_eq!(records.len(), 30 * 24);
         }
+        "backfill" => {
+            let backfilled = backfill(note::Entity).exec(&db).await?;
+            assert_eq!(i64::try_from(backfilled.records)?, i64::from(id));
+        }
+        "verify" => {
+            let verified = verify(note::Entity).exec(&db).await?;
+            assert!(verified.is_clean() && i64::try_from(verified.rows)? == i64::from(id));
+        }
+        "prune" => super::prune::child(&mut db, id).await?,
         #[cfg(feature = "polars")]
         "frame" | "frames" | "models" => super::frame::read(&db, work, id).await?,
         _ => return Err(format!("no such work: {work}").into()),

@@ -3,10 +3,13 @@
 mod as_of;
 mod backfill;
 mod bulk;
+mod bytes;
 mod fan_out;
 #[cfg(feature = "polars")]
 mod frame;
 pub mod memory;
+mod partitions;
+mod prune;
 mod resample;
 mod updates;
 
@@ -25,6 +28,9 @@ pub enum Case {
     #[cfg(feature = "polars")]
     Frame,
     Memory,
+    Bytes,
+    Prune,
+    Partitions,
 }
 
 impl Case {
@@ -38,6 +44,9 @@ impl Case {
         #[cfg(feature = "polars")]
         Self::Frame,
         Self::Memory,
+        Self::Bytes,
+        Self::Prune,
+        Self::Partitions,
     ];
 
     pub fn name(self) -> &'static str {
@@ -51,6 +60,9 @@ impl Case {
             #[cfg(feature = "polars")]
             Self::Frame => "frame",
             Self::Memory => "memory",
+            Self::Bytes => "bytes",
+            Self::Prune => "prune",
+            Self::Partitions => "partitions",
         }
     }
 
@@ -65,6 +77,9 @@ impl Case {
             #[cfg(feature = "polars")]
             Self::Frame => frame::run(bench).await,
             Self::Memory => memory::run(bench).await,
+            Self::Bytes => bytes::run(bench).await,
+            Self::Prune => prune::run(bench).await,
+            Self::Partitions => partitions::run(bench).await,
         }
     }
 }

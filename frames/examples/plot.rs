@@ -75,14 +75,19 @@ impl Picture {
             .frame(db)
             .await?;
         let recorded = points(&frame)?;
-        let daily = records.resample("1D")?.in_zone(ZONE).all(db).await?;
-        let last_of_day = daily.iter().filter_map(point).collect();
-        let mut in_force = Vec::new();
-        for day in &days {
-            if let Some(record) = station.records().as_of(*day).one(db).await? {
-                in_force.extend(record.fahrenheit.map(|fahrenheit| (*day, fahrenheit)));
-            }
-        }
+        let daily = records.resample("1D")?.in_zone(ZONE);
+        let last_of_day = daily.clone().all(db).await?;
+        let last_of_day = last_of_day.iter().filter_map(point).collect();
+        let filled = daily.forward_fill().buckets(db).await?;
+        let filled = filled.iter();
+        let mut in_force: Vec<_> = filled
+            .filter_map(|(day, record)| Some((*day, record.fahrenheit?)))
+            .collect();
+        // What was in force on the last day holds to the end of the month.
+        let last = in_force
+            .last()
+            .map(|(_, fahrenheit)| (month.end, *fahrenheit));
+        in_force.extend(last);
         let title = format!(
             "Temperature in {}, {}",
             station.name,

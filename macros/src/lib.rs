@@ -34,14 +34,15 @@ use proc_macro::TokenStream;
 /// ```text
 /// columns(title, text)               the fields to record; the primary key always is
 /// columns(event as source_event)     the same, under another name in the record
+/// columns(title, text?)              an `Option` in the record: it was not recorded from the start
 /// columns(all)                       every column without `#[recorded(skip)]`
-/// columns(all, event as source_event)
+/// columns(all, event as source_event, text?)
 ///
 /// properties(word_count: i32)        computed values: fields of `record::Properties`
 /// properties(#[sea_orm(column_type = "Text")] summary: Option<String>)
 ///                                    attributes go to the field of the record's `Model`
 ///
-/// retired(subtitle: Option<String>)  recorded no more: the past values stay, and are readable
+/// retired(subtitle: Option<String>)  no longer recorded: the past values stay, and are readable
 ///
 /// context                            adds the columns actor, reason, change_id and metadata
 /// cascade                            a foreign key: deleting the row deletes its history
@@ -50,7 +51,9 @@ use proc_macro::TokenStream;
 /// derives(Eq, Serialize)             on the record's `Model`, besides Clone, Debug, PartialEq
 /// ```
 ///
-/// On a field of the struct, `#[recorded(skip)]` keeps it out of `columns(all)`.
+/// On a field of the struct, `#[recorded(skip)]` keeps it out of `columns(all)`. `#[recorded(redact)]`,
+/// on a field that is recorded, keeps a keyed hash of its values in the record: its field there is
+/// `Option<Redacted>`, and `Recorder::redaction_key` gives the key.
 ///
 /// # What it writes
 ///

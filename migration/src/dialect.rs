@@ -1,8 +1,18 @@
-//! What differs between databases. No other file branches on one.
+//! What differs between databases. No other file branches on one, except those in `dialect/`.
+
+pub(crate) mod partitions;
 
 use sea_orm::sea_query::extension::postgres::{Type, TypeCreateStatement};
-use sea_orm::sea_query::{ColumnType, IntoTableRef, RcOrArc, TableRef};
-use sea_orm::{DbBackend, EntityName};
+use sea_orm::sea_query::{
+    ColumnType, Expr, ExprTrait, Func, IntoTableRef, Query, RcOrArc, TableRef,
+};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
+
+pub(crate) mod alter;
+pub(crate) mod inspect;
+pub(crate) mod types;
+
+use crate::description::TableName;
 
 /// What a column of this type is in a record table, or why it cannot be.
 pub(crate) fn column_type(ty: &ColumnType, backend: DbBackend) -> Result<ColumnType, String> {
@@ -39,7 +49,10 @@ fn mysql_type(ty: &ColumnType) -> Result<ColumnType, String> {
 
 fn postgres_type(ty: &ColumnType) -> Result<ColumnType, String> {
     match ty {
-        ColumnType::Enum { name, .. } => Ok(ColumnType::custom(quoted(&name.to_string()))),
+        ColumnType::Enum { name, .. } => Ok(ColumnType::custom(quoted(
+            &name.to_string(),
+            DbBackend::Postgres,
+        ))),
         ColumnType::Array(element) => Ok(ColumnType::Array(RcOrArc::new(postgres_type(element)?))),
         // sea-query panics.
         ColumnType::Year => Err(lacks("PostgreSQL", ty)),
@@ -82,9 +95,46 @@ fn lacks(database: &str, ty: &ColumnType) -> String {
     format!("is {name}, which {database} lacks; record it in another type, as a property")
 }
 
-/// SeaORM casts to the quoted name, so that is how it has to be created.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+/// A name in the quotes of the database. SeaORM casts to an enum's quoted name, so that is how it has
+/// to be created.
+pub(crate) fn quoted(name: &str, backend: DbBackend) -> String {
+    let quote = if backend == DbBackend::MySql {
+        "`"
+    } else {
+        "\""
+    };
+    format!("{quote}{}{quote}", name.replace(quote, &quote.repeat(2)))
+}
+
+/// A table's name in quotes, with its schema where that is given.
+pub(crate) fn quoted_table(table: &TableName, backend: DbBackend) -> String {
+    let name = quoted(&table.name, backend);
+    match &table.schema {
+        Some(schema) => format!("{}.{name}", quoted(schema, backend)),
+        None => name,
+    }
+}
+
+/// Runs statements that change the schema: all or none, but for MySQL, where each commits.
+pub(crate) async fn run<C>(db: &C, script: &[String]) -> Result<(), DbErr>
+where
+    C: ConnectionTrait + TransactionTrait,
+{
+    if script.is_empty() {
+        return Ok(());
+    }
+    let backend = db.get_database_backend();
+    if backend == DbBackend::MySql {
+        for statement in script {
+            db.execute_unprepared(statement).await?;
+        }
+        return Ok(());
+    }
+    let transaction = db.begin().await?;
+    for statement in before_creation(backend).iter().chain(script) {
+        transaction.execute_unprepared(statement).await?;
+    }
+    sea_orm::TransactionSession::commit(transaction).await
 }
 
 /// The native enum type that a column needs: its name, as `to_regtype` reads it, and how it is made.
@@ -97,10 +147,22 @@ pub(crate) fn native_enum(
         ColumnType::Enum { name, variants } => {
             let mut create = Type::create();
             create.as_enum(name.clone()).values(variants.clone());
-            Some((quoted(&name.to_string()), create))
+            Some((quoted(&name.to_string(), backend), create))
         }
         ColumnType::Array(element) => native_enum(element, backend),
         _ => None,
+    }
+}
+
+/// Whether PostgreSQL finds a type of this name on its search path.
+pub(crate) async fn has_type<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, DbErr> {
+    let found = Func::cust("to_regtype").arg(name);
+    let select = Query::select()
+        .expr_as(Expr::from(found).is_not_null(), "found")
+        .take();
+    match db.query_one(&select).await? {
+        Some(row) => row.try_get("", "found"),
+        None => Ok(false),
     }
 }
 
@@ -120,10 +182,10 @@ pub(crate) fn before_creation(backend: DbBackend) -> Option<String> {
 }
 
 /// The table of an index. sea-query panics on a schema's name there, but for PostgreSQL.
-pub(crate) fn index_table<E: EntityName + IntoTableRef>(entity: E, backend: DbBackend) -> TableRef {
+pub(crate) fn index_table(table: &TableName, backend: DbBackend) -> TableRef {
     match backend {
-        DbBackend::Postgres => entity.table_ref(),
-        _ => entity.into_table_ref(),
+        DbBackend::Postgres => table.clone().into_table_ref(),
+        _ => table.name.clone().into_table_ref(),
     }
 }
 

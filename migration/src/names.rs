@@ -6,13 +6,18 @@ const MAX_BYTES: usize = 63;
 
 /// The name itself, or as much of it as leaves room for a checksum of the whole.
 pub(crate) fn short(name: String) -> String {
+    short_within(name, MAX_BYTES)
+}
+
+/// The same within so many bytes.
+pub(crate) fn short_within(name: String, bytes: usize) -> String {
     // SeaQuery does not escape quotes in these names.
     let name = name.replace(['"', '`'], "");
-    if name.len() <= MAX_BYTES {
+    if name.len() <= bytes {
         return name;
     }
     let sum = format!("-{:08x}", fnv1a(&name));
-    let cut = name.floor_char_boundary(MAX_BYTES - sum.len());
+    let cut = name.floor_char_boundary(bytes - sum.len());
     name[..cut].to_owned() + &sum
 }
 

@@ -1,12 +1,14 @@
 //! Making and dropping record tables.
 
-use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, Table};
+use sea_orm::sea_query::Table;
 use sea_orm::{ConnectionTrait, DbErr};
-use sea_orm_migration::SchemaManager;
+use sea_orm_migration::{SchemaManager, SchemaManagerConnection};
 use sea_orm_record::RecordEntity;
 
+use crate::RecordTable;
+use crate::description::missing_types;
 use crate::dialect::before_creation;
-use crate::table::{record_indexes, record_table, record_types};
+use crate::partition::{Partitions, refuse_unpartitioned};
 
 /// Record tables on any connection, for tests and for programs without migrations.
 ///
@@ -58,10 +60,23 @@ pub trait RecordSchema {
     /// # Errors
     /// When the table exists, and whatever else the database says; a
     /// [`RecordError::Plan`](sea_orm_record::RecordError::Plan), before anything is made, as
-    /// [`record_table`] does.
+    /// [`record_table`](crate::record_table) does.
     fn create_record_table<R: RecordEntity>(
         &self,
         record: R,
+    ) -> impl Future<Output = Result<(), DbErr>> + Send;
+
+    /// As [`create_record_table`](Self::create_record_table), in partitions by time, on PostgreSQL,
+    /// MySQL and MariaDB; see [partitions](crate#partitions).
+    ///
+    /// # Errors
+    /// As `create_record_table`; a [`RecordError::Plan`](sea_orm_record::RecordError::Plan), before
+    /// anything is made, on SQLite, for a rule that cannot be used, and on MySQL and MariaDB for a
+    /// record entity with `cascade`.
+    fn create_partitioned_record_table<R: RecordEntity>(
+        &self,
+        record: R,
+        partitions: Partitions,
     ) -> impl Future<Output = Result<(), DbErr>> + Send;
 
     /// As [`create_record_table`](Self::create_record_table), but a table that exists is left as it
@@ -98,6 +113,9 @@ pub trait RecordSchema {
 /// Record tables in a migration: [`RecordSchema`] for SeaORM's [`SchemaManager`], which is no
 /// connection. The documentation of the crate has [an example](crate).
 pub trait RecordSchemaManager {
+    /// The connection that the others work on.
+    fn record_connection(&self) -> &SchemaManagerConnection<'_>;
+
     /// See [`RecordSchema::create_record_table`]. On PostgreSQL, migrations run in a transaction.
     ///
     /// # Errors
@@ -105,7 +123,21 @@ pub trait RecordSchemaManager {
     fn create_record_table<R: RecordEntity>(
         &self,
         record: R,
-    ) -> impl Future<Output = Result<(), DbErr>> + Send;
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        RecordSchema::create_record_table(self.record_connection(), record)
+    }
+
+    /// See [`RecordSchema::create_partitioned_record_table`].
+    ///
+    /// # Errors
+    /// Those of [`RecordSchema::create_partitioned_record_table`].
+    fn create_partitioned_record_table<R: RecordEntity>(
+        &self,
+        record: R,
+        partitions: Partitions,
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        RecordSchema::create_partitioned_record_table(self.record_connection(), record, partitions)
+    }
 
     /// See [`RecordSchema::create_record_table_if_not_exists`].
     ///
@@ -114,7 +146,9 @@ pub trait RecordSchemaManager {
     fn create_record_table_if_not_exists<R: RecordEntity>(
         &self,
         record: R,
-    ) -> impl Future<Output = Result<(), DbErr>> + Send;
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        RecordSchema::create_record_table_if_not_exists(self.record_connection(), record)
+    }
 
     /// See [`RecordSchema::drop_record_table`].
     ///
@@ -123,7 +157,9 @@ pub trait RecordSchemaManager {
     fn drop_record_table<R: RecordEntity>(
         &self,
         record: R,
-    ) -> impl Future<Output = Result<(), DbErr>> + Send;
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        RecordSchema::drop_record_table(self.record_connection(), record)
+    }
 
     /// See [`RecordSchema::drop_record_table_if_exists`].
     ///
@@ -132,19 +168,29 @@ pub trait RecordSchemaManager {
     fn drop_record_table_if_exists<R: RecordEntity>(
         &self,
         record: R,
-    ) -> impl Future<Output = Result<(), DbErr>> + Send;
+    ) -> impl Future<Output = Result<(), DbErr>> + Send {
+        RecordSchema::drop_record_table_if_exists(self.record_connection(), record)
+    }
 }
 
 impl<C: ConnectionTrait> RecordSchema for C {
     async fn create_record_table<R: RecordEntity>(&self, record: R) -> Result<(), DbErr> {
-        create(self, record, false).await
+        create(self, record, false, None).await
+    }
+
+    async fn create_partitioned_record_table<R: RecordEntity>(
+        &self,
+        record: R,
+        partitions: Partitions,
+    ) -> Result<(), DbErr> {
+        create(self, record, false, Some(partitions)).await
     }
 
     async fn create_record_table_if_not_exists<R: RecordEntity>(
         &self,
         record: R,
     ) -> Result<(), DbErr> {
-        create(self, record, true).await
+        create(self, record, true, None).await
     }
 
     async fn drop_record_table<R: RecordEntity>(&self, record: R) -> Result<(), DbErr> {
@@ -161,25 +207,8 @@ impl<C: ConnectionTrait> RecordSchema for C {
 }
 
 impl RecordSchemaManager for SchemaManager<'_> {
-    async fn create_record_table<R: RecordEntity>(&self, record: R) -> Result<(), DbErr> {
-        self.get_connection().create_record_table(record).await
-    }
-
-    async fn create_record_table_if_not_exists<R: RecordEntity>(
-        &self,
-        record: R,
-    ) -> Result<(), DbErr> {
-        let connection = self.get_connection();
-        connection.create_record_table_if_not_exists(record).await
-    }
-
-    async fn drop_record_table<R: RecordEntity>(&self, record: R) -> Result<(), DbErr> {
-        self.get_connection().drop_record_table(record).await
-    }
-
-    async fn drop_record_table_if_exists<R: RecordEntity>(&self, record: R) -> Result<(), DbErr> {
-        let connection = self.get_connection();
-        connection.drop_record_table_if_exists(record).await
+    fn record_connection(&self) -> &SchemaManagerConnection<'_> {
+        self.get_connection()
     }
 }
 
@@ -187,10 +216,17 @@ async fn create<C: ConnectionTrait, R: RecordEntity>(
     db: &C,
     record: R,
     if_not_exists: bool,
+    partitions: Option<Partitions>,
 ) -> Result<(), DbErr> {
     let backend = db.get_database_backend();
-    let mut table = record_table(record, backend)?;
-    let mut indexes = record_indexes(record, backend);
+    let mut description = RecordTable::of(record)?;
+    if let Some(partitions) = partitions {
+        refuse_unpartitioned::<R>(db)?;
+        description = description.partitioned(partitions);
+    }
+    let mut table = description.statement(backend)?;
+    let mut indexes = description.index_statements(backend);
+    let (by, parts) = description.partitioning(backend)?;
     if if_not_exists {
         table.if_not_exists();
         indexes.iter_mut().for_each(|index| {
@@ -198,26 +234,12 @@ async fn create<C: ConnectionTrait, R: RecordEntity>(
         });
     }
     let mut script: Vec<String> = before_creation(backend).into_iter().collect();
-    for (name, create_type) in record_types::<R>(backend) {
-        if !has_type(db, &name).await? {
-            script.push(backend.build(&create_type).sql);
-        }
-    }
-    script.push(backend.build(&table).sql);
+    let types = description.columns.iter().map(|column| &column.ty);
+    script.extend(missing_types(db, types).await?);
+    script.push(backend.build(&table).sql + &by);
     script.extend(indexes.iter().map(|index| backend.build(index).sql));
+    script.extend(parts);
     // At once: in one transaction on PostgreSQL, on one connection on SQLite.
     db.execute_unprepared(&script.join("; ")).await?;
     Ok(())
-}
-
-/// Whether PostgreSQL finds a type of this name on its search path.
-async fn has_type<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, DbErr> {
-    let found = Func::cust("to_regtype").arg(name);
-    let select = Query::select()
-        .expr_as(Expr::from(found).is_not_null(), "found")
-        .take();
-    match db.query_one(&select).await? {
-        Some(row) => row.try_get("", "found"),
-        None => Ok(false),
-    }
 }

@@ -1,18 +1,10 @@
 //! The statements that make a record table.
 
-use sea_orm::sea_query::extension::postgres::TypeCreateStatement;
-use sea_orm::sea_query::{
-    ColumnDef, ForeignKeyAction, ForeignKeyCreateStatement, Index, IndexCreateStatement, Table,
-    TableCreateStatement,
-};
-use sea_orm::{
-    ColumnTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn,
-    RelationTrait, Schema,
-};
+use sea_orm::DbBackend;
+use sea_orm::sea_query::{IndexCreateStatement, TableCreateStatement};
 use sea_orm_record::{RecordEntity, RecordError};
 
-use crate::dialect::{column_type, has_indexes_in_table, index_table, native_enum};
-use crate::names::short;
+use crate::RecordTable;
 
 /// The statement that makes the table of a record entity, to look at or to extend.
 ///
@@ -75,168 +67,20 @@ pub fn record_table<R: RecordEntity>(
     record: R,
     backend: DbBackend,
 ) -> Result<TableCreateStatement, RecordError> {
-    let mut table = Table::create();
-    table.table(record.table_ref());
-    if let Some(comment) = record.comment() {
-        table.comment(comment);
-    }
-    for column in R::Column::iter() {
-        table.col(column_def::<R>(column, backend)?);
-    }
-    table.primary_key(&mut primary_key::<R>()?);
-    if has_indexes_in_table(backend) {
-        for mut index in indexes::<R>(backend) {
-            table.index(&mut index);
-        }
-    }
-    for mut foreign_key in foreign_keys::<R>() {
-        table.foreign_key(&mut foreign_key);
-    }
-    Ok(table)
+    RecordTable::of(record)?.statement(backend)
 }
 
 /// The statements that make the indexes of a record table: the one on `recorded_at`, and those of
 /// columns that are `indexed`. None on MySQL, where [`record_table`] makes them.
 ///
-/// See [`record_table`] for an example.
-pub fn record_indexes<R: RecordEntity>(_: R, backend: DbBackend) -> Vec<IndexCreateStatement> {
-    match has_indexes_in_table(backend) {
-        true => Vec::new(),
-        false => indexes::<R>(backend),
-    }
+/// None either for an entity whose primary key [`record_table`] refuses; see there for an example.
+pub fn record_indexes<R: RecordEntity>(record: R, backend: DbBackend) -> Vec<IndexCreateStatement> {
+    RecordTable::of(record).map_or_else(|_| Vec::new(), |table| table.index_statements(backend))
 }
 
-/// The native enum types of a record table, each with its name as `to_regtype` reads it.
-pub(crate) fn record_types<R: RecordEntity>(
-    backend: DbBackend,
-) -> Vec<(String, TypeCreateStatement)> {
-    let mut types: Vec<(String, _)> = R::Column::iter()
-        .filter_map(|column| native_enum(column.def().get_column_type(), backend))
-        .collect();
-    types.sort_by(|(a, _), (b, _)| a.cmp(b));
-    types.dedup_by(|(a, _), (b, _)| a == b);
-    types
-}
-
-/// As SeaORM makes it, without what only the source's table may have.
-fn column_def<R: RecordEntity>(
-    column: R::Column,
-    backend: DbBackend,
-) -> Result<ColumnDef, RecordError> {
-    let ty = column_type(column.def().get_column_type(), backend)
-        .map_err(|problem| refused::<R>(column.as_str(), &problem))?;
-    let seaorm = Schema::new(backend).get_column_def::<R>(column);
-    let spec = seaorm.get_column_spec();
-
-    let mut def = ColumnDef::new_with_type(column, ty);
-    if spec.nullable == Some(false) {
-        def.not_null();
-    }
-    if let Some(extra) = &spec.extra {
-        def.extra(extra);
-    }
-    if let Some(comment) = &spec.comment {
-        def.comment(comment);
-    }
-    Ok(def)
-}
-
-/// The key of what is recorded, then the time: in this order it serves all reads of a row.
-fn primary_key<R: RecordEntity>() -> Result<IndexCreateStatement, RecordError> {
-    let key = R::key();
-    if key.len() != <R::Recording as EntityTrait>::PrimaryKey::iter().count() {
-        return Err(plan_error::<R>(format!(
-            "`{}` does not repeat its whole primary key; it needs `recording_id`, or \
-             `recording_<column>` for each column of a composite key",
-            table_name::<R>()
-        )));
-    }
-    let columns: Vec<R::Column> = key
-        .into_iter()
-        .map(|(_, column)| column)
-        .chain([R::RECORDED_AT])
-        .collect();
-    let wanted: Vec<_> = columns.iter().map(|column| column.as_str()).collect();
-    let declared: Vec<_> = R::PrimaryKey::iter()
-        .map(|key| key.into_column().as_str())
-        .collect();
-    if declared != wanted {
-        return Err(plan_error::<R>(format!(
-            "the primary key of `{}` must be ({}), in this order",
-            table_name::<R>(),
-            wanted.join(", ")
-        )));
-    }
-    let mut index = Index::create();
-    index.name(short(format!("pk-{}", R::default().table_name())));
-    for column in columns {
-        index.col(column);
-    }
-    Ok(index)
-}
-
-fn indexes<R: RecordEntity>(backend: DbBackend) -> Vec<IndexCreateStatement> {
-    let mut indexes = Schema::new(backend).create_index_from_entity(R::default());
-    indexes.retain(|index| !index.is_unique_key());
-    for index in &mut indexes {
-        if let Some(name) = index.get_index_spec().get_name().map(str::to_owned) {
-            index.name(short(name));
-        }
-    }
-    let time = R::RECORDED_AT.as_str();
-    if !indexes
-        .iter()
-        .any(|index| index.get_index_spec().get_column_names() == [time])
-    {
-        indexes.push(time_index::<R>(backend));
-    }
-    indexes
-}
-
-fn time_index<R: RecordEntity>(backend: DbBackend) -> IndexCreateStatement {
-    let record = R::default();
-    let name = format!("idx-{}-{}", record.table_name(), R::RECORDED_AT.as_str());
-    let mut index = Index::create();
-    index
-        .name(short(name))
-        .table(index_table(record, backend))
-        .col(R::RECORDED_AT);
-    index
-}
-
-fn foreign_keys<R: RecordEntity>() -> Vec<ForeignKeyCreateStatement> {
-    let recorded = R::Recording::default().table_ref();
-    R::Relation::iter()
-        .map(|relation| relation.def())
-        .filter(|relation| !relation.is_owner && !relation.skip_fk)
-        .filter(|relation| relation.to_tbl == recorded)
-        .filter(|relation| matches!(relation.on_delete, Some(ForeignKeyAction::Cascade)))
-        .map(|relation| {
-            let mut foreign_key: ForeignKeyCreateStatement = relation.into();
-            if let Some(name) = foreign_key.get_foreign_key().get_name().map(str::to_owned) {
-                foreign_key.name(short(name));
-            }
-            foreign_key
-        })
-        .collect()
-}
-
-fn refused<R: RecordEntity>(column: &str, problem: &str) -> RecordError {
-    plan_error::<R>(format!("`{column}` of `{}` {problem}", table_name::<R>()))
-}
-
-fn plan_error<R: RecordEntity>(problem: String) -> RecordError {
+pub(crate) fn plan_error(entity: &impl ToString, problem: String) -> RecordError {
     RecordError::Plan {
-        entity: table_name::<R::Recording>(),
+        entity: entity.to_string(),
         problem,
-    }
-}
-
-/// The full name of an entity's table, for messages.
-fn table_name<E: EntityTrait>() -> String {
-    let entity = E::default();
-    match entity.schema_name() {
-        Some(schema) => format!("{schema}.{}", entity.table_name()),
-        None => entity.table_name().to_owned(),
     }
 }

@@ -241,7 +241,8 @@ mariadb_programs() {
     mariadb_server=$(find_program mariadbd) && mariadb_install=$(find_program mariadb-install-db)
 }
 
-# Installs a Debian package without starting the server in it.
+# Installs a Debian package without starting the server in it, where that can be done: who calls it
+# looks afterwards whether the programs are there.
 install_servers() {
     local as_root=() policy=/usr/sbin/policy-rc.d status=0
     command -v apt-get >/dev/null || return 0
@@ -262,5 +263,5 @@ install_servers() {
                 apt-get install -y -qq --no-install-recommends "$1"
     } >&2 </dev/null || status=$?
     if [[ -n $policy ]]; then ${as_root[@]+"${as_root[@]}"} rm -f "$policy"; fi
-    return "$status"
+    if ((status != 0)); then say "apt-get could not install $1."; fi
 }

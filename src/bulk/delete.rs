@@ -3,11 +3,12 @@
 use sea_orm::sea_query::{Condition, IntoCondition};
 use sea_orm::{ConnectionTrait, DbErr, DeleteResult, EntityTrait, QueryFilter};
 
-use super::rows::{Cut, Rows};
+use super::rows::Rows;
 use crate::Event;
-use crate::dialect::Dialect;
+use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
 use crate::operation::{Operation, run};
+use crate::registry::Node;
 use crate::registry::registry;
 use crate::target::Target;
 use crate::typed::has_key;
@@ -80,11 +81,15 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for DeleteMany<E> {
     type Output = DeleteResult;
     const IN_PARTS: bool = true;
 
+    fn concerns(&self, _: &Node) -> bool {
+        true
+    }
+
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<DeleteResult, DbErr> {
         let registry = registry();
         let target = Target::of(db);
         let conn = target.conn(db);
-        match (registry.node::<E>()?, target) {
+        match (registry.node_to_delete::<E>()?, target) {
             (Some(node), Target::Unit(_, unit)) if !unit.paused => {
                 delete(Rows { node, conn }, unit, self).await
             }
@@ -102,11 +107,11 @@ where
     E: EntityTrait<Model: Sync + 'static>,
 {
     let filter = delete.filter.clone();
-    let keys = rows.lock::<E>(filter, unit, Cut::All).await?;
+    let keys = rows.lock::<E>(filter, unit, &Cut::All).await?;
     rows.touch(&keys, &Note::new(Event::Deleted), unit);
     let mut deleted = DeleteResult::empty();
     for keys in keys.chunks(CHUNK) {
-        let statement = delete.statement(has_key::<E>(Dialect::of(&rows.conn), keys));
+        let statement = delete.statement(has_key::<E>(keys));
         deleted.merge(rows.losing(keys, unit, statement.exec(&rows.conn)).await?);
     }
     Ok(deleted)

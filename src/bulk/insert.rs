@@ -1,17 +1,19 @@
 //! Inserting many rows at once.
 
+use sea_orm::sea_query::{Alias, Expr, Func, InsertStatement, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable,
-    PrimaryKeyToColumn, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityName, EntityTrait,
+    IdenStatic, Inserter, Iterable, PrimaryKeyToColumn, Value,
 };
 
-use super::rows::{Rows, note_guards, note_listeners};
+use super::rows::{Rows, note_guards, note_listeners, note_referenced};
 use super::{KeyOfEntity, typed_key, untyped_key};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::gather::Buffer;
+use crate::gather::{Buffer, Unit};
 use crate::hooks::Savable;
 use crate::keys::ahead;
+use crate::locks;
 use crate::operation::{Operation, run};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
@@ -78,6 +80,9 @@ impl<A: Savable> Operation for InsertMany<A> {
         while rows.len() > 0 {
             let chunk: Vec<A> = rows.by_ref().take(chunk).collect();
             let kept = if watched { chunk.clone() } else { Vec::new() };
+            if let (Some(node), Target::Unit(conn, unit)) = (node, &target) {
+                lock_ahead(node, &kept, *conn, unit).await?;
+            }
             let inserted = insert_chunk(chunk, &mut step, &conn).await?;
             if let (Some(node), Target::Unit(_, unit)) = (node, &target) {
                 Rows { node, conn }.made(&inserted, unit);
@@ -92,14 +97,43 @@ impl<A: Savable> Operation for InsertMany<A> {
     }
 }
 
+/// Takes the locks that the rows will need, where the check of their foreign keys would lock the same
+/// rows otherwise.
+async fn lock_ahead<A: Savable>(
+    node: &Node,
+    rows: &[A],
+    conn: Connection<'_>,
+    unit: &Unit,
+) -> Result<(), DbErr> {
+    if !Dialect::of(&conn).checks_lock_out() {
+        return Ok(());
+    }
+    let mut notes = Buffer::default();
+    for row in rows {
+        let value = |column: &String| given(row, column).filter(|value| !is_null(value));
+        let link = |columns: &[String]| columns.iter().map(value).collect();
+        note_referenced(node, &mut notes, link);
+        note_guards(node, &mut notes, link);
+    }
+    locks::before_writing(conn, unit, notes).await
+}
+
 async fn insert_chunk<A: Savable, C: ConnectionTrait>(
     rows: Vec<A>,
     step: &mut Option<i64>,
     db: &C,
 ) -> Result<Vec<Key>, DbErr> {
     if db.support_returning() {
-        let insert = A::Entity::insert_many(rows);
-        let keys = insert.exec_with_returning_keys(db).await?;
+        let keys = match by_arrays(&rows, Dialect::of(db)) {
+            Some(insert) => {
+                let insert = Inserter::<A>::new(None, insert);
+                insert.exec_with_returning_keys(db).await?
+            }
+            None => {
+                let insert = A::Entity::insert_many(rows);
+                insert.exec_with_returning_keys(db).await?
+            }
+        };
         return Ok(keys.into_iter().map(untyped_key::<A::Entity>).collect());
     }
     let count = rows.len();
@@ -122,7 +156,41 @@ async fn insert_chunk<A: Savable, C: ConnectionTrait>(
         Some(step) => step,
         None => *step.insert(Dialect::of(db).key_step(db).await?),
     };
-    generated_keys(untyped_key::<A::Entity>(first), count, step)
+    let before = Dialect::of(db).keys_before_last_id(count);
+    generated_keys(untyped_key::<A::Entity>(first), before, count, step)
+}
+
+/// The rows as an array for each column, which are planned once and for all, where the database has
+/// arrays of such values and all rows set the same columns.
+fn by_arrays<A: Savable>(rows: &[A], dialect: Dialect) -> Option<InsertStatement> {
+    let (first, others) = rows.split_first().filter(|_| dialect.has_arrays())?;
+    let mut columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter().collect();
+    columns.retain(|column| !first.is_not_set(*column));
+    let all = <A::Entity as EntityTrait>::Column::iter;
+    let same = |row: &A| all().all(|column| row.is_not_set(column) == first.is_not_set(column));
+    if columns.is_empty() || !others.iter().all(same) {
+        return None;
+    }
+    let cells = rows.iter().flat_map(|row| {
+        let values = columns.iter().map(|column| row.get(*column));
+        values.filter_map(ActiveValue::into_value)
+    });
+    let arrays = dialect.arrays(cells.collect(), rows.len()).ok()?;
+    let name = |place| Alias::new(format!("c{place}"));
+    let (mut unnested, mut select) = (Query::select(), Query::select());
+    for (place, (column, array)) in columns.iter().zip(arrays).enumerate() {
+        let unnest = Func::cust("unnest").arg(Expr::val(array));
+        unnested.expr_as(unnest, name(place));
+        select.expr(column.save_as(Expr::col(name(place))));
+    }
+    select.from_subquery(unnested, "v");
+    let mut insert = Query::insert();
+    insert
+        .into_table(A::Entity::default().table_ref())
+        .columns(columns)
+        .select_from(select)
+        .ok()?;
+    Some(insert)
 }
 
 fn key_set<A: ActiveModelTrait>(row: &A) -> Option<Key> {
@@ -132,12 +200,13 @@ fn key_set<A: ActiveModelTrait>(row: &A) -> Option<Key> {
 
 /// MySQL answers with the first of the keys that it generated; those of one INSERT follow each other
 /// at the session's step (manual, 14.15.15, `LAST_INSERT_ID`, and 17.6.1.6, "simple inserts").
-fn generated_keys(first: Key, count: usize, step: i64) -> Result<Vec<Key>, DbErr> {
+fn generated_keys(id: Key, before: i64, count: usize, step: i64) -> Result<Vec<Key>, DbErr> {
     let unknown = || DbErr::Custom("the keys that AUTO_INCREMENT gave are not known".to_owned());
-    let first = first.first().ok_or_else(unknown)?;
-    let keys =
-        (0..count as i64).map(|index| Ok(vec![ahead(first, index * step).ok_or_else(unknown)?]));
-    keys.collect()
+    let id = id.first().ok_or_else(unknown)?;
+    let key = |index| ahead(id, (index - before) * step).ok_or_else(unknown);
+    (0..count as i64)
+        .map(|index| Ok(vec![key(index)?]))
+        .collect()
 }
 
 /// What rows that were inserted are tied to.
@@ -200,4 +269,21 @@ fn given_link<A: ActiveModelTrait>(row: &A, key: &Key, columns: &[String]) -> Op
         None => given(row, column).filter(|value| !is_null(value)),
     };
     columns.iter().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generated_keys;
+    use crate::typed::Key;
+
+    #[test]
+    fn generated_keys_are_told_from_the_first_or_from_the_last() {
+        let keys = |keys: [i32; 3]| keys.map(|key| vec![key.into()]).to_vec();
+        let found = |id: i32, before, step| -> Vec<Key> {
+            generated_keys(vec![id.into()], before, 3, step).unwrap()
+        };
+        assert_eq!(found(7, 0, 1), keys([7, 8, 9]));
+        assert_eq!(found(7, 0, 3), keys([7, 10, 13]));
+        assert_eq!(found(7, 2, 1), keys([5, 6, 7]));
+    }
 }

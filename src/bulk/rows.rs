@@ -1,17 +1,16 @@
 //! The rows of a bulk write: found and locked in the order of their keys, and noted.
 
-use std::collections::HashSet;
 use std::marker::PhantomData;
 
-use sea_orm::sea_query::Condition;
-use sea_orm::{DbErr, EntityTrait, ModelTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Condition, LockType};
+use sea_orm::{DbErr, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::Event;
 use crate::capture::{record_first, unrecorded};
+use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Unit};
-use crate::listen::Listener;
 use crate::registry::Node;
 use crate::typed::{Key, Models, Plan, beyond, by_keys, key_of, link_of, lock_keys, lock_models};
 use crate::write::CHUNK;
@@ -21,6 +20,8 @@ pub(crate) struct Pages<E> {
     condition: Condition,
     after: Option<Key>,
     done: bool,
+    /// Whether others may lock the rows as well, as long as they do not write them.
+    shared: bool,
     entity: PhantomData<E>,
 }
 
@@ -30,7 +31,22 @@ impl<E: EntityTrait> Pages<E> {
             condition,
             after: None,
             done: false,
+            shared: false,
             entity: PhantomData,
+        }
+    }
+
+    pub(crate) fn shared(condition: Condition) -> Self {
+        Self {
+            shared: true,
+            ..Self::of(condition)
+        }
+    }
+
+    fn lock(&self, conn: Connection<'_>) -> LockType {
+        match self.shared {
+            true => LockType::Share,
+            false => Dialect::of(&conn).row_lock(),
         }
     }
 
@@ -41,7 +57,7 @@ impl<E: EntityTrait> Pages<E> {
         let Some(select) = self.select() else {
             return Ok(None);
         };
-        let models = lock_models(conn, select).await?;
+        let models = lock_models(conn, select, self.lock(conn)).await?;
         self.advance(models.len(), models.last().map(key_of));
         Ok(Some(models))
     }
@@ -50,7 +66,7 @@ impl<E: EntityTrait> Pages<E> {
         let Some(select) = self.select() else {
             return Ok(None);
         };
-        let keys = lock_keys(conn, select).await?;
+        let keys = lock_keys(conn, select, self.lock(conn)).await?;
         self.advance(keys.len(), keys.last().cloned());
         Ok(Some(keys))
     }
@@ -83,23 +99,6 @@ impl<E: EntityTrait> Pages<E> {
     }
 }
 
-/// The columns whose values are about to change, so that those who reference them may be cut loose.
-#[derive(Clone, Copy)]
-pub(crate) enum Cut<'c> {
-    Columns(&'c [String]),
-    /// The rows may go altogether.
-    All,
-}
-
-impl Cut<'_> {
-    fn touches(self, columns: &[String]) -> bool {
-        match self {
-            Self::Columns(set) => columns.iter().any(|column| set.contains(column)),
-            Self::All => true,
-        }
-    }
-}
-
 /// What the rows of one entity are to others.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'r> {
@@ -118,45 +117,23 @@ impl<'r> Rows<'r> {
         &self,
         condition: Condition,
         unit: &Unit,
-        cut: Cut<'_>,
+        cut: &Cut,
     ) -> Result<Vec<Key>, DbErr>
     where
         E: EntityTrait<Model: Sync + 'static>,
     {
         let mut pages = Pages::<E>::of(condition);
-        if self.stand_alone() {
+        if self.stand_alone() && !self.node.changes_others(cut) {
             return pages.all_keys(self.conn).await;
         }
         let mut found = Vec::new();
+        let mut walk = Walk::new(self.conn);
         while let Some(models) = pages.models(self.conn).await? {
-            let mut notes = Buffer::default();
-            self.note_before::<E>(&models, &mut notes, cut).await?;
-            unit.buffer().merge(notes);
+            walk.go_from(&models, cut).await?;
             found.extend(models.iter().map(key_of));
         }
+        unit.buffer().merge(walk.into_notes());
         Ok(found)
-    }
-
-    /// Notes who depends on rows that are about to be written.
-    async fn note_before<E>(
-        &self,
-        models: &[E::Model],
-        notes: &mut Buffer,
-        cut: Cut<'_>,
-    ) -> Result<(), DbErr>
-    where
-        E: EntityTrait<Model: Sync + 'static>,
-    {
-        for listener in &self.node.listeners {
-            match listener.columns() {
-                Some(columns) if !(listener.is_referenced() && cut.touches(columns)) => {
-                    let links = models.iter().filter_map(|model| link_of(model, columns));
-                    links.for_each(|link| notes.link(listener, link));
-                }
-                _ => note_dependents(listener, models, self.conn, notes).await?,
-            }
-        }
-        Ok(())
     }
 
     /// Notes who depends on rows that have been written, and what they came to depend on.
@@ -173,8 +150,10 @@ impl<'r> Rows<'r> {
             note_guards(self.node, notes, |columns| link_of(model, columns));
         }
         for listener in &self.node.listeners {
-            if listener.columns().is_none() {
-                note_dependents(listener, models, self.conn, notes).await?;
+            for condition in models.iter().filter_map(|model| listener.by_model(model)) {
+                for key in listener.dependent.keys(self.conn, condition).await? {
+                    notes.touch(&listener.dependent, key, Note::new(Event::Related));
+                }
             }
         }
         Ok(())
@@ -260,6 +239,19 @@ pub(crate) fn note_listeners(
     }
 }
 
+/// The same for the dependents that the rows reference, or what leads to them.
+pub(crate) fn note_referenced(
+    node: &Node,
+    notes: &mut Buffer,
+    link: impl Fn(&[String]) -> Option<Key>,
+) {
+    for listener in node.listeners.iter().filter(|it| !it.is_referenced()) {
+        if let Some(link) = listener.columns().and_then(&link) {
+            notes.link(listener, link);
+        }
+    }
+}
+
 /// Notes what rows came to depend on.
 pub(crate) fn note_guards(
     node: &Node,
@@ -271,33 +263,4 @@ pub(crate) fn note_guards(
             notes.guard(guard, link);
         }
     }
-}
-
-/// Notes the dependents of watched rows one by one, while they can be found.
-pub(crate) async fn note_dependents<M>(
-    listener: &Listener,
-    models: &[M],
-    conn: Connection<'_>,
-    notes: &mut Buffer,
-) -> Result<(), DbErr>
-where
-    M: ModelTrait + Sync + 'static,
-{
-    let mut conditions = Vec::new();
-    match listener.columns() {
-        Some(columns) => {
-            let links: HashSet<Key> = models.iter().filter_map(|m| link_of(m, columns)).collect();
-            let links: Vec<Key> = links.into_iter().collect();
-            let chunks = links.chunks(CHUNK);
-            conditions
-                .extend(chunks.filter_map(|links| listener.by_links(Dialect::of(&conn), links)));
-        }
-        None => conditions.extend(models.iter().filter_map(|model| listener.by_model(model))),
-    }
-    for condition in conditions {
-        for key in listener.dependent.keys(conn, condition).await? {
-            notes.touch(&listener.dependent, key, Note::new(Event::Related));
-        }
-    }
-    Ok(())
 }

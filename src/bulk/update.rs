@@ -8,13 +8,13 @@ use sea_orm::{
     Iterable, QueryFilter, UpdateResult,
 };
 
-use super::rows::{Cut, Rows};
+use super::rows::Rows;
 use super::untyped_key;
-use crate::dialect::Dialect;
+use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
 use crate::operation::{Operation, run};
 use crate::recorded::{column_named, table_name};
-use crate::registry::registry;
+use crate::registry::{Node, registry};
 use crate::target::Target;
 use crate::typed::{Key, has_key, key_columns};
 use crate::write::CHUNK;
@@ -118,12 +118,16 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for UpdateMany<E> {
     type Output = UpdateResult;
     const IN_PARTS: bool = true;
 
+    fn concerns(&self, node: &Node) -> bool {
+        !node.is_idle() || node.changes_others(&Cut::Columns(self.columns()))
+    }
+
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<UpdateResult, DbErr> {
         let registry = registry();
         let target = Target::of(db);
         let conn = target.conn(db);
-        match (registry.node::<E>()?, target) {
-            (Some(node), Target::Unit(_, unit)) if !unit.paused => {
+        match (registry.node_to_delete::<E>()?, target) {
+            (Some(node), Target::Unit(_, unit)) if !unit.paused && self.concerns(node) => {
                 let updating = Updating {
                     rows: Rows { node, conn },
                     unit,
@@ -148,14 +152,14 @@ impl Updating<'_> {
     where
         E: EntityTrait<Model: Sync + 'static>,
     {
-        let cut = Cut::Columns(&self.columns);
+        let cut = Cut::Columns(self.columns.clone());
         let filter = update.filter.clone();
-        let keys = self.rows.lock::<E>(filter, self.unit, cut).await?;
+        let keys = self.rows.lock::<E>(filter, self.unit, &cut).await?;
         let moved = self.moved(&update, &keys).await?;
         self.note(&keys, moved.as_deref());
         let mut updated = UpdateResult::default();
         for (at, chunk) in keys.chunks(CHUNK).enumerate() {
-            let statement = update.statement(has_key::<E>(Dialect::of(&self.rows.conn), chunk));
+            let statement = update.statement(has_key::<E>(chunk));
             let write = statement.exec(&self.rows.conn);
             let (now, written) = match &moved {
                 None => (chunk, write.await?),
@@ -245,7 +249,7 @@ impl Updating<'_> {
             select.exprs(own());
             select.expr_as(value.unwrap_or_else(|| Expr::cust("NULL")), new.clone());
         }
-        select.and_where(has_key::<E>(Dialect::of(&self.rows.conn), keys));
+        select.and_where(has_key::<E>(keys));
         let rows = self.rows.conn.query_all(&select).await?;
         let mut pairs = std::collections::HashMap::with_capacity(rows.len());
         for row in rows {

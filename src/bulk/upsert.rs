@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use sea_orm::sea_query::{Condition, Expr, OnConflict};
+use sea_orm::sea_query::{Condition, OnConflict};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, IdenStatic, Iterable};
 
 use super::insert::KeyOf;
-use super::rows::{Cut, Rows};
+use super::rows::Rows;
 use super::typed_key;
+use crate::cascade::Cut;
 use crate::dialect::Dialect;
 use crate::gather::{Note, Unit};
 use crate::hooks::Savable;
@@ -15,7 +16,7 @@ use crate::operation::{Operation, run};
 use crate::recorded::{ColumnOf, table_name};
 use crate::registry::registry;
 use crate::target::Target;
-use crate::typed::{Key, has_key, is_null, key_columns};
+use crate::typed::{Key, has_key, have, is_null, key_columns};
 use crate::write::CHUNK;
 use crate::{Event, RecordError};
 
@@ -118,15 +119,12 @@ impl<A: Savable> UpsertMany<A> {
     }
 
     /// The rows that these conflict with, or are.
-    fn condition(&self, dialect: Dialect, rows: &[A]) -> Condition {
+    fn condition(&self, rows: &[A]) -> Condition {
         let by = |columns: &[ColumnOf<A::Entity>]| {
             let values = |row: &A| columns.iter().map(|it| row.get(*it).into_value()).collect();
             let links: HashSet<Key> = rows.iter().filter_map(values).collect();
-            let exprs = columns
-                .iter()
-                .map(|it| Expr::col((A::Entity::default(), *it)));
             let links: Vec<Key> = links.into_iter().collect();
-            (!links.is_empty()).then(|| dialect.is_among(exprs.collect(), &links))
+            (!links.is_empty()).then(|| have::<A::Entity>(columns, &links))
         };
         let keys = key_columns::<A::Entity>();
         Condition::any()
@@ -151,7 +149,7 @@ impl<A: Savable> Operation for UpsertMany<A> {
         for rows in self.rows.chunks(chunk) {
             let write = sea_orm::Insert::many(rows.iter().cloned());
             let write = write.on_conflict(self.on_conflict.clone());
-            let condition = self.condition(dialect, rows);
+            let condition = self.condition(rows);
             match (node, &target) {
                 (Some(node), Target::Unit(_, unit)) if !unit.paused => {
                     let upserting = Upserting::<A> {
@@ -192,14 +190,13 @@ impl<A: Savable> Upserting<'_, A> {
             write,
         } = self;
         let before = rows
-            .lock::<A::Entity>(condition.clone(), unit, Cut::All)
+            .lock::<A::Entity>(condition.clone(), unit, &Cut::Values)
             .await?;
         rows.touch(&before, &Note::new(Event::Updated), unit);
         write.exec_without_returning(&rows.conn).await?;
-        let dialect = Dialect::of(&rows.conn);
         let written = Condition::any()
             .add(condition)
-            .add_option((!before.is_empty()).then(|| has_key::<A::Entity>(dialect, &before)));
+            .add_option((!before.is_empty()).then(|| has_key::<A::Entity>(&before)));
         let after = super::Pages::<A::Entity>::of(written)
             .all_keys(rows.conn)
             .await?;

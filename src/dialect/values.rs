@@ -61,6 +61,11 @@ impl Dialect {
         }
     }
 
+    /// Whether values can travel as arrays.
+    pub(crate) fn has_arrays(self) -> bool {
+        self.0 == Postgres
+    }
+
     /// Cells, row by row, as an array for each column; or the cells again, where the database has no
     /// arrays, or sea-query (1.0) none of such values, nor with a NULL.
     pub(crate) fn arrays(self, cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
@@ -70,7 +75,7 @@ impl Dialect {
         let fits = |(place, cell): (usize, &Value)| {
             discriminant(cell) == discriminant(&first[place % width]) && *cell != cell.as_null()
         };
-        if self.0 != Postgres
+        if !self.has_arrays()
             || !types.iter().all(travels_in_arrays)
             || !cells.iter().enumerate().all(fits)
         {

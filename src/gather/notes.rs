@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::Event;
 use crate::keys::Run;
 use crate::listen::{Guard, Listener};
+use crate::registry::registry;
 use crate::typed::{Key, Models, Plan};
 
 /// Rows that were written, and what is to be looked at because of them.
@@ -20,6 +21,10 @@ pub(crate) struct Buffer {
     pub(crate) models: Vec<(Arc<Listener>, Arc<dyn Any + Send + Sync>)>,
     /// Link values of rows that came to depend on something.
     pub(crate) guarded: HashMap<usize, (Arc<Guard>, HashSet<Key>)>,
+    /// Whether a row may be noted that this transaction holds no lock on: one that was looked at and
+    /// not written, or that was locked in a savepoint which may have been undone, on PostgreSQL with
+    /// its locks.
+    pub(crate) unlocked: bool,
 }
 
 /// The rows of one entity that were written.
@@ -82,6 +87,8 @@ impl Touched {
 #[derive(Clone)]
 pub(crate) struct Note {
     pub(crate) event: Event,
+    /// Whether the row was only looked at, and not saved: what was erased of it is not brought back.
+    pub(crate) seen: bool,
     /// The row as it is, where nothing can have changed it since.
     pub(crate) model: Option<Models>,
     /// The row as it was before it was deleted.
@@ -102,9 +109,10 @@ impl Buffer {
             && self.guarded.is_empty()
     }
 
-    /// How many rows are noted by their keys.
-    pub(crate) fn noted_rows(&self) -> usize {
-        self.rows.values().map(Touched::len).sum()
+    /// How much is noted: rows, and links to others.
+    pub(crate) fn size(&self) -> usize {
+        let links = self.links.values().map(|(_, links)| links.len());
+        self.rows.values().map(Touched::len).chain(links).sum()
     }
 
     /// What is noted of a row.
@@ -170,6 +178,14 @@ impl Buffer {
             .insert(link);
     }
 
+    /// Takes back the links of guards whose locks are held.
+    pub(crate) fn unguard(&mut self, held: &HashSet<(usize, Key)>) {
+        for (guard, links) in self.guarded.values_mut() {
+            links.retain(|link| !held.contains(&(guard.id, link.clone())));
+        }
+        self.guarded.retain(|_, (_, links)| !links.is_empty());
+    }
+
     /// Adds what was noted elsewhere, later.
     pub(crate) fn merge(&mut self, other: Self) {
         let Self {
@@ -177,7 +193,9 @@ impl Buffer {
             links,
             models,
             guarded,
+            unlocked,
         } = other;
+        self.unlocked |= unlocked;
         for mut entity in rows.into_values() {
             let rows = std::mem::take(entity.rows());
             for (key, note) in rows {
@@ -203,14 +221,22 @@ impl Buffer {
         }
     }
 
-    /// The record tables that a flush would write to.
+    /// Whether a statement names a record table that a flush may write to: of rows that were noted,
+    /// and of those that depend on them, also by way of others.
     pub(super) fn mentions(&self, sql: &str) -> bool {
-        let plans = self.rows.values().map(|entity| &entity.plan);
+        if self.is_empty() {
+            return false;
+        }
+        let registry = registry();
         let listeners = self.links.values().map(|(listener, _)| listener);
         let listeners = listeners.chain(self.models.iter().map(|(listener, _)| listener));
-        // A listener's dependents may have dependents of their own: whatever is pending, flush.
-        let mut plans = plans.chain(listeners.map(|listener| &listener.dependent));
-        plans.any(|plan| names(sql, &plan.shape().record.name))
+        let dependents = listeners.map(|listener| &listener.dependent);
+        let plans = self.rows.values().map(|entity| &entity.plan);
+        plans.chain(dependents).any(|plan| {
+            let shape = plan.shape();
+            let mut others = registry.records_after(shape.type_id).iter();
+            names(sql, &shape.record.name) || others.any(|table| names(sql, table))
+        })
     }
 }
 
@@ -227,6 +253,7 @@ impl Note {
     pub(crate) fn new(event: Event) -> Self {
         Self {
             event,
+            seen: matches!(event, Event::Related | Event::Backfilled),
             model: None,
             last: None,
             born: event == Event::Created,
@@ -263,6 +290,7 @@ impl Note {
             (Event::Deleted, Event::Created) if !self.born => Event::Updated,
             (_, after) => after,
         };
+        self.seen &= next.seen;
         self.model = next.model;
         self.deleted |= next.deleted;
         if !self.born {

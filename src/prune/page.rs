@@ -9,11 +9,8 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Itera
 use crate::bulk::untyped_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
-use crate::typed::{Key, beyond_columns, record_keys};
+use crate::typed::{Key, beyond_columns, from_columns, record_keys};
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
-
-/// Records of one page: what is known of each is its key, its time and its event.
-pub(super) const PAGE: usize = 10_000;
 
 /// A record that was looked at.
 #[derive(Clone, Debug)]
@@ -33,8 +30,8 @@ pub(super) enum Place {
     Start,
     /// After all records of a row.
     After(Key),
-    /// After this record, which is read to compare the next one with.
-    At(Key, DateTime<Utc>),
+    /// After this record.
+    Beyond(Key, DateTime<Utc>),
 }
 
 /// What to read.
@@ -46,15 +43,17 @@ pub(super) struct Pages {
     pub(super) marked: Option<Condition>,
     /// Whether neighbours are compared.
     pub(super) compares: bool,
+    /// How many records are read at once: of each, its key, its time and its event.
+    pub(super) size: usize,
 }
 
 impl Pages {
-    /// The next records. Fewer than [`PAGE`] less one are the last.
+    /// The next records, and whether there may be more.
     pub(super) async fn read<E: Recorded>(
         &self,
         conn: Connection<'_>,
         place: &Place,
-    ) -> Result<Vec<Seen>, DbErr> {
+    ) -> Result<(Vec<Seen>, bool), DbErr> {
         let page = self.select::<E>(place);
         let page = match self.compares {
             true => compared::<E>(Dialect::of(&conn), page),
@@ -68,12 +67,13 @@ impl Pages {
         let names = key_names::<E>();
         let seen = rows.iter().map(|row| self.seen::<E>(row, &names));
         let mut seen: Vec<Seen> = seen.collect::<Result<_, _>>()?;
-        if let (Place::At(key, at), Some(first)) = (place, seen.first())
+        let full = seen.len() == self.size;
+        if let (Place::Beyond(key, at), Some(first)) = (place, seen.first())
             && (&first.key, &first.at) == (key, at)
         {
             seen.remove(0);
         }
-        Ok(seen)
+        Ok((seen, full))
     }
 
     fn seen<E: Recorded>(&self, row: &QueryResult, names: &[String]) -> Result<Seen, DbErr> {
@@ -102,22 +102,17 @@ impl Pages {
             page.columns(compared_columns::<E>().map(|column| (E::Record::default(), column)));
         }
         page.expr_as(flag(self.marked.clone()), MARKED);
-        page.limit(PAGE as u64);
+        page.limit(self.size as u64);
         let begin = match place {
             Place::Start => None,
             Place::After(key) => Some(beyond_columns(&columns[..columns.len() - 1], key)),
-            Place::At(key, at) => {
-                let time = [bind_time(*at)];
-                let place: Key = key.iter().cloned().chain(time).collect();
-                let here = columns.iter().zip(&place);
-                let here = here.fold(Condition::all(), |all, (column, value)| {
-                    all.add(column.eq(value.clone()))
-                });
-                Some(
-                    Condition::any()
-                        .add(beyond_columns(&columns, &place))
-                        .add(here),
-                )
+            Place::Beyond(key, at) => {
+                let place: Key = key.iter().cloned().chain([bind_time(*at)]).collect();
+                // The next one is compared with it.
+                Some(match self.compares {
+                    true => from_columns(&columns, &place),
+                    false => beyond_columns(&columns, &place),
+                })
             }
         };
         let before = |until: DateTime<Utc>| own(E::Record::RECORDED_AT).lt(bind_time(until));
@@ -182,7 +177,7 @@ fn compared<E: Recorded>(dialect: Dialect, page: SelectStatement) -> SelectState
     compared
 }
 
-/// All that a record says of its row: also what is recorded no more.
+/// All that a record says of its row: also what is no longer recorded.
 fn compared_columns<E: Recorded>() -> impl Iterator<Item = ColumnOf<E::Record>> {
     let context = E::Record::context().all().into_iter().flatten();
     let standard = [E::Record::RECORDED_AT, E::Record::EVENT];

@@ -6,19 +6,24 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{Stream, TryStreamExt};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{
-    ConnectionTrait, DbErr, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QueryTrait, Select,
-    Value,
+    ConnectionTrait, DbErr, EntityTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder,
+    QueryTrait, Select, Value,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::as_of::{all, among};
 use super::changes::{PAGE, each, paged};
-use super::diff::value_columns;
+use super::diff::{Paint, json_of, values_of, write_change};
 use super::records::instant;
-use super::{Diff, Window, beyond, held, keys, own, source_table_of, unordered, within_years};
+use super::restore::{Back, NowAndThen};
+use super::{
+    Diff, Window, beyond, held, key_of, keys, ordered_by_key, own, source_table_of, unordered,
+    within_years,
+};
 use crate::dialect::{Dialect, bind_time};
+use crate::recorded::column_named;
 use crate::time::truncate_to_micros;
-use crate::{Event, RecordEntity};
+use crate::{ColumnOf, Event, RecordEntity};
 
 /// The last record of each row in the window.
 const LAST: &str = "last_between";
@@ -45,7 +50,7 @@ pub enum RowDiff<R: RecordEntity> {
 
 impl<R: RecordEntity> RowDiff<R> {
     /// From what held at two moments; nothing where it is the same.
-    fn of(before: Option<R::Model>, after: Option<R::Model>) -> Option<Self> {
+    pub(super) fn of(before: Option<R::Model>, after: Option<R::Model>) -> Option<Self> {
         match (before.filter(is_there::<R>), after.filter(is_there::<R>)) {
             (None, None) => None,
             (None, Some(after)) => Some(Self::Added(after)),
@@ -57,7 +62,7 @@ impl<R: RecordEntity> RowDiff<R> {
         }
     }
 
-    /// What changed in a row that was there at both moments.
+    /// What changed in a row that was there at both moments; `None` for one that was not.
     pub fn diff(&self) -> Option<Diff> {
         match self {
             Self::Changed { before, after } => Some(Diff::between(before, after)),
@@ -65,7 +70,7 @@ impl<R: RecordEntity> RowDiff<R> {
         }
     }
 
-    /// The record that held at the first moment, if the row was there.
+    /// The record that held at the first moment; `None` if the row was not there.
     pub fn before(&self) -> Option<&R::Model> {
         match self {
             Self::Removed(before) | Self::Changed { before, .. } => Some(before),
@@ -73,7 +78,7 @@ impl<R: RecordEntity> RowDiff<R> {
         }
     }
 
-    /// The record that held at the second moment, if the row was there.
+    /// The record that held at the second moment; `None` if the row was not there.
     pub fn after(&self) -> Option<&R::Model> {
         match self {
             Self::Added(after) | Self::Changed { after, .. } => Some(after),
@@ -91,11 +96,19 @@ impl<R: RecordEntity> RowDiff<R> {
 
 /// Whether a record says that the row is there.
 pub(super) fn is_there<R: RecordEntity>(record: &R::Model) -> bool {
-    record.get(R::EVENT) != Value::from(Event::Deleted.as_str())
+    let event = record.get(R::EVENT);
+    let endings = Event::ENDINGS.map(|ending| Value::from(ending.as_str()));
+    !endings.contains(&event)
 }
 
-impl<R: RecordEntity> fmt::Display for RowDiff<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<R: RecordEntity> RowDiff<R> {
+    /// The same for a terminal, as [`Diff::colored`] is.
+    #[cfg(feature = "color")]
+    pub fn colored(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| self.show(f, &Paint::of_stdout()))
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, paint: &Paint) -> fmt::Result {
         write!(f, "{}", source_table_of::<R>())?;
         for key in keys::<R>() {
             let value = sea_orm::sea_query::sea_value_to_json_value(&self.any().get(key));
@@ -106,7 +119,8 @@ impl<R: RecordEntity> fmt::Display for RowDiff<R> {
             Self::Removed(_) => f.write_str(": removed"),
             Self::Changed { before, after } => {
                 for change in Diff::between(before, after).changes() {
-                    write!(f, "\n  {change}")?;
+                    f.write_str("\n  ")?;
+                    write_change(f, change, paint)?;
                 }
                 Ok(())
             }
@@ -114,30 +128,25 @@ impl<R: RecordEntity> fmt::Display for RowDiff<R> {
     }
 }
 
+impl<R: RecordEntity> fmt::Display for RowDiff<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show(f, &Paint::default())
+    }
+}
+
 impl<R: RecordEntity> Serialize for RowDiff<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("row", &object::<R>(self.any(), keys::<R>()))?;
-        let values = |record| object::<R>(record, value_columns::<R>().into_iter());
+        map.serialize_entry("row", &json_of(self.any(), keys::<R>()))?;
         match self {
-            Self::Added(record) => map.serialize_entry("added", &values(record))?,
-            Self::Removed(record) => map.serialize_entry("removed", &values(record))?,
+            Self::Added(record) => map.serialize_entry("added", &values_of(record))?,
+            Self::Removed(record) => map.serialize_entry("removed", &values_of(record))?,
             Self::Changed { before, after } => {
                 map.serialize_entry("changed", &Diff::between(before, after))?;
             }
         }
         map.end()
     }
-}
-
-fn object<R: RecordEntity>(
-    record: &R::Model,
-    columns: impl Iterator<Item = R::Column>,
-) -> serde_json::Map<String, serde_json::Value> {
-    let json = |column| sea_orm::sea_query::sea_value_to_json_value(&record.get(column));
-    columns
-        .map(|column| (column.as_str().to_owned(), json(column)))
-        .collect()
 }
 
 /// What changed between two moments, a row at a time in the order of keys; see
@@ -160,13 +169,26 @@ pub struct DiffBetween<R: RecordEntity> {
     select: Select<R>,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
+    /// Where rows are to be put back: what of them.
+    back: Option<Back<ColumnOf<R::Recording>>>,
 }
 
 impl<R: RecordEntity> DiffBetween<R> {
     pub(super) fn new(select: Select<R>, from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
         let mut select = unordered(select);
         QueryTrait::query(&mut select).reset_limit().reset_offset();
-        Self { select, from, to }
+        Self {
+            select,
+            from,
+            to,
+            back: None,
+        }
+    }
+
+    /// Leaves rows alone of which nothing is to be put back.
+    pub(super) fn for_restoring(mut self, back: Back<ColumnOf<R::Recording>>) -> Self {
+        self.back = Some(back);
+        self
     }
 
     /// The earlier moment, and the later.
@@ -178,9 +200,9 @@ impl<R: RecordEntity> DiffBetween<R> {
     }
 
     /// The last records of rows that have any after the earlier moment, up to the later one.
-    fn last(&self, dialect: Dialect, after: Option<&[Value]>) -> Select<R> {
+    fn last(&self, dialect: Dialect, after: Option<&[Value]>, order: &Order) -> Select<R> {
         let (earlier, later) = self.ends();
-        let mut last = among(dialect, &self.select).unwrap_or_else(all::<R>);
+        let mut last = self.of_rows(dialect);
         last.and_where(held::<R>(later)).limit(PAGE as u64);
         if earlier >= Window::EARLIEST {
             let earlier = bind_time(truncate_to_micros(within_years(earlier)));
@@ -188,18 +210,36 @@ impl<R: RecordEntity> DiffBetween<R> {
         }
         if let Some(after) = after {
             let columns: Vec<_> = keys::<R>().map(own::<R>).collect();
-            last.cond_where(beyond(&columns, after, &Order::Asc));
+            last.cond_where(beyond(&columns, after, order));
         }
         let mut on = Expr::col((LAST, R::RECORDED_AT)).eq(own::<R>(R::RECORDED_AT));
         for key in keys::<R>() {
             last.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
-            last.order_by_expr(own::<R>(key), Order::Asc);
+            last.order_by_expr(own::<R>(key), order.clone());
             on = on.and(Expr::col((LAST, key)).eq(own::<R>(key)));
         }
         last.expr_as(own::<R>(R::RECORDED_AT).max(), R::RECORDED_AT.as_str());
-        let mut select = keys::<R>().fold(R::find(), |select, key| select.order_by_asc(key));
+        let mut select = ordered_by_key(R::find(), order);
         QueryTrait::query(&mut select).join_subquery(JoinType::InnerJoin, last, LAST, on);
         select
+    }
+
+    /// All records of the rows that the filters may be about, where those name keys: also records
+    /// that do not fit them, for the last of all is looked for.
+    fn of_rows(&self, dialect: Dialect) -> SelectStatement {
+        let Some(mut fitting) = among(dialect, &self.select) else {
+            return all::<R>();
+        };
+        if names_keys_alone::<R>(dialect, &fitting) {
+            return fitting;
+        }
+        for key in keys::<R>() {
+            fitting.expr(own::<R>(key));
+        }
+        let mut records = all::<R>();
+        let key = Expr::tuple(keys::<R>().map(own::<R>));
+        records.and_where(key.in_subquery(fitting));
+        records
     }
 
     /// The last record of the same row at the earlier moment.
@@ -216,8 +256,26 @@ impl<R: RecordEntity> DiffBetween<R> {
     }
 }
 
+/// The record that holds at the later moment, and the one that held at the earlier.
+type LastAndFirst<R> = NowAndThen<<R as EntityTrait>::Model>;
+
+/// Rows that are read together.
+pub(super) struct Page<R: RecordEntity> {
+    pub(super) rows: Vec<RowDiff<R>>,
+    /// How many rows are left alone, since it is not known whether they were there.
+    pub(super) kept: u64,
+    /// The last key, where there may be more.
+    pub(super) next: Option<Vec<Value>>,
+}
+
+fn names_keys_alone<R: RecordEntity>(dialect: Dialect, statement: &SelectStatement) -> bool {
+    let keys: Vec<_> = keys::<R>().map(|key| key.as_str()).collect();
+    let mut columns = dialect.names(statement).into_iter();
+    columns.all(|name| column_named::<R>(&name).is_none() || keys.contains(&name.as_str()))
+}
+
 /// A select of the records of the same row as this one.
-fn of_row<R: RecordEntity>(select: Select<R>, record: &R::Model) -> Select<R> {
+pub(super) fn of_row<R: RecordEntity>(select: Select<R>, record: &R::Model) -> Select<R> {
     keys::<R>().fold(select, |select, key| {
         select.filter(own::<R>(key).eq(record.get(key)))
     })
@@ -244,46 +302,59 @@ impl<R: RecordEntity<Model: Sync>> DiffBetween<R> {
         let diff = std::sync::Arc::new(self);
         paged(None, move |after: Option<Vec<Value>>| {
             let diff = std::sync::Arc::clone(&diff);
-            async move { diff.page(db, after).await }
+            async move {
+                let page = diff.page(db, after, Order::Asc).await?;
+                Ok((page.rows, page.next))
+            }
         })
     }
 
-    /// The rows of some keys after one, and the last key where there may be more.
+    /// The rows of some keys after one, in this order.
     pub(super) async fn page<C: ConnectionTrait>(
         &self,
         db: &C,
         after: Option<Vec<Value>>,
-    ) -> Result<(Vec<RowDiff<R>>, Option<Vec<Value>>), DbErr> {
-        let last = self.last(Dialect::of(db), after.as_deref()).all(db).await?;
+        order: Order,
+    ) -> Result<Page<R>, DbErr> {
+        let last = self.last(Dialect::of(db), after.as_deref(), &order);
+        let last = last.all(db).await?;
         let next = last.last().filter(|_| last.len() == PAGE);
-        let next = next.map(|last| keys::<R>().map(|key| last.get(key)).collect());
+        let next = next.map(key_of::<R>);
         let first = each(db, last.iter().map(|last| self.first(last))).await?;
-        let mut pairs: Vec<_> = first.into_iter().zip(last).collect();
+        let mut pairs: Vec<_> = last.into_iter().zip(first).collect();
         if self.is_filtered() {
             pairs = self.fitting(db, pairs).await?;
         }
+        let (rows, kept) = match &self.back {
+            Some(back) => back.rows(db, pairs).await?,
+            None => (self.between(pairs), 0),
+        };
+        Ok(Page { rows, kept, next })
+    }
+
+    fn between(&self, pairs: Vec<LastAndFirst<R>>) -> Vec<RowDiff<R>> {
         let forward = self.from <= self.to;
-        let rows = pairs.into_iter().filter_map(|(first, last)| match forward {
+        let rows = pairs.into_iter().filter_map(|(last, first)| match forward {
             true => RowDiff::of(first, Some(last)),
             false => RowDiff::of(Some(last), first),
         });
-        Ok((rows.collect(), next))
+        rows.collect()
     }
 
     /// Those whose first or last record the user's filters let pass.
     async fn fitting<C: ConnectionTrait>(
         &self,
         db: &C,
-        pairs: Vec<(Option<R::Model>, R::Model)>,
-    ) -> Result<Vec<(Option<R::Model>, R::Model)>, DbErr> {
+        pairs: Vec<LastAndFirst<R>>,
+    ) -> Result<Vec<LastAndFirst<R>>, DbErr> {
         let record = |record: &R::Model| {
             let at = own::<R>(R::RECORDED_AT).eq(instant(record.get(R::RECORDED_AT)));
             of_row::<R>(self.select.clone(), record).filter(at)
         };
-        let last = each(db, pairs.iter().map(|(_, last)| record(last))).await?;
+        let last = each(db, pairs.iter().map(|(last, _)| record(last))).await?;
         let known = pairs
             .iter()
-            .map(|(first, last)| first.as_ref().unwrap_or(last));
+            .map(|(last, first)| first.as_ref().unwrap_or(last));
         let first = each(db, known.map(record)).await?;
         let fits = first.into_iter().zip(last);
         let pairs = pairs.into_iter().zip(fits);

@@ -3,18 +3,21 @@
 use std::fmt;
 
 use futures_util::stream::{self, Stream, TryStreamExt};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, UnionType};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UnionType, sea_value_to_json_value};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, FromQueryResult, IdenStatic, Iterable, ModelTrait, Order,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
 };
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
 use super::as_of::{all, stand_in};
+use super::diff::{Paint, json_of, time_of, values_of};
 use super::late::{builds_on_select, executes_its_select};
 use super::records::{RecordModel, instant};
 use super::{Diff, beyond, keys, own, source_table_of, table_of, unordered};
-use crate::RecordEntity;
 use crate::dialect::Dialect;
+use crate::{Event, RecordEntity};
 
 /// Records that are read together, and whose predecessors are one statement: SQLite takes 500
 /// queries in a UNION.
@@ -30,17 +33,22 @@ const CHANGED: &str = "record_changed";
 const PLACE: &str = "asked_as";
 
 /// A record and the one before it.
+///
+/// Displayed, it says what happened: `deleted`, `came back`, or a line for each change, as a
+/// [`Diff`] has them. Serialized, it is
+/// `{"row": {"recording_id": 1}, "recorded_at": "…", "event": "updated", "changed": {…}}`; a first
+/// record has its `values` instead of what changed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RecordChange<R: RecordEntity> {
     /// The record.
     pub record: R::Model,
-    /// The record of the same row before it; nothing for the first.
+    /// The record of the same row before it; `None` if it is the first.
     pub previous: Option<R::Model>,
 }
 
 impl<R: RecordEntity> RecordChange<R> {
-    /// What changed from the record before; nothing for a first record.
+    /// What changed from the record before; `None` for a first record.
     pub fn diff(&self) -> Option<Diff> {
         let previous = self.previous.as_ref()?;
         Some(Diff::between(previous, &self.record))
@@ -283,11 +291,70 @@ pub(super) fn quoted<C: IdenStatic>(dialect: Dialect, table: &str, column: C) ->
     sql.finish()
 }
 
+impl<R: RecordEntity> RecordChange<R> {
+    /// The same for a terminal, as [`Diff::colored`] is.
+    #[cfg(feature = "color")]
+    pub fn colored(&self) -> impl fmt::Display + '_ {
+        fmt::from_fn(|f| self.show(f, &Paint::of_stdout()))
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, paint: &Paint) -> fmt::Result {
+        if let Some(happened) = happened(&self.record) {
+            return f.write_str(happened);
+        }
+        let Some(previous) = &self.previous else {
+            return write!(f, "the first record of a row of {}", source_table_of::<R>());
+        };
+        let diff = Diff::between(previous, &self.record);
+        if is(previous, Event::Erased) {
+            return f.write_str("the first record since the history was erased");
+        }
+        if is(previous, Event::Deleted) {
+            f.write_str("came back")?;
+            if diff.is_empty() {
+                return Ok(());
+            }
+            f.write_str("\n")?;
+        }
+        diff.show(f, paint)
+    }
+}
+
+/// What a record says by its event rather than by its values, which repeat those before.
+fn happened<M: ModelTrait<Entity: RecordEntity>>(record: &M) -> Option<&'static str> {
+    let told = [
+        (Event::Deleted, "deleted"),
+        (Event::Erased, "history erased"),
+        (Event::Blanked, "columns blanked"),
+    ];
+    let mut told = told.into_iter();
+    told.find(|(event, _)| is(record, *event))
+        .map(|(_, text)| text)
+}
+
+fn is<M: ModelTrait<Entity: RecordEntity>>(record: &M, event: Event) -> bool {
+    record.get(M::Entity::EVENT) == event.as_str().into()
+}
+
 impl<R: RecordEntity> fmt::Display for RecordChange<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.show(f, &Paint::default())
+    }
+}
+
+impl<R: RecordEntity> Serialize for RecordChange<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("row", &json_of(&self.record, keys::<R>()))?;
+        map.serialize_entry("recorded_at", &time_of(&self.record))?;
+        map.serialize_entry(
+            "event",
+            &sea_value_to_json_value(&self.record.get(R::EVENT)),
+        )?;
         match self.diff() {
-            Some(diff) => diff.fmt(f),
-            None => write!(f, "the first record of a row of {}", source_table_of::<R>()),
+            Some(diff) => map.serialize_entry("changed", &diff)?,
+            None => map.serialize_entry("values", &values_of(&self.record))?,
         }
+        map.end()
     }
 }

@@ -6,7 +6,7 @@ use sea_orm::sea_query::{ValueType, sea_value_to_json_value};
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::source_table_of;
+use super::{source_table_of, utc};
 use crate::{ColumnOf, Properties, RecordEntity, RecordError};
 
 /// What changed between two records of a row, or of two rows, or from a record to the row itself.
@@ -33,6 +33,8 @@ pub struct Change {
     pub before: Value,
     /// The value in the newer record.
     pub after: Value,
+    /// Whether the values are hashes of what is not recorded; they are not displayed.
+    pub redacted: bool,
 }
 
 impl Diff {
@@ -45,20 +47,27 @@ impl Diff {
         Self::of_values::<M::Entity>(values)
     }
 
-    /// From a record to the row as it is. Properties cannot be told from the row.
+    /// From a record to the row as it is. Neither properties nor redacted values can be told from the
+    /// row.
     pub(super) fn to_row<R, M>(before: &R::Model, after: &M) -> Self
     where
         R: RecordEntity,
         M: ModelTrait<Entity = R::Recording>,
     {
-        let columns = R::columns().into_iter();
+        let redacted = R::redacted();
+        let is_told = |column: &R::Column| redacted.iter().all(|it| it.as_str() != column.as_str());
+        let columns = R::columns()
+            .into_iter()
+            .filter(|(_, column)| is_told(column));
         let values =
             columns.map(|(source, column)| (column, before.get(column), after.get(source)));
         Self::of_values::<R>(values)
     }
 
     fn of_values<R: RecordEntity>(values: impl Iterator<Item = (R::Column, Value, Value)>) -> Self {
+        let redacted = R::redacted();
         let changes = values.map(|(column, before, after)| Change {
+            redacted: redacted.iter().any(|it| it.as_str() == column.as_str()),
             column: column.as_str(),
             before,
             after,
@@ -81,13 +90,13 @@ impl Diff {
         self.changes.is_empty()
     }
 
-    /// The change of a column of the record entity; nothing where it did not change.
+    /// The change of a column of the record entity, or `None` if it did not change.
     pub fn change(&self, column: impl ColumnTrait) -> Option<&Change> {
         let name = column.as_str();
         self.changes.iter().find(|change| change.column == name)
     }
 
-    /// The values of a column before and after, in their type; nothing where it did not change.
+    /// The values of a column before and after, in their type, or `None` if it did not change.
     ///
     /// The type is that of the field in the record's model; an `Option` where that is one.
     ///
@@ -131,15 +140,26 @@ impl Diff {
     /// ```
     #[cfg(feature = "color")]
     pub fn colored(&self) -> impl fmt::Display + '_ {
-        Lines {
-            changes: &self.changes,
-            paint: Paint::of_stdout(),
+        fmt::from_fn(|f| self.show(f, &Paint::of_stdout()))
+    }
+
+    /// A line for each change.
+    pub(super) fn show(&self, f: &mut fmt::Formatter<'_>, paint: &Paint) -> fmt::Result {
+        if self.changes.is_empty() {
+            return f.write_str("no change");
         }
+        for (index, change) in self.changes.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write_change(f, change, paint)?;
+        }
+        Ok(())
     }
 }
 
 /// As recording compares: JSON by its value, wherever its keys stand.
-fn is_same(a: &Value, b: &Value) -> bool {
+pub(super) fn is_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Json(a), Value::Json(b)) => a == b,
         _ => a == b,
@@ -180,6 +200,35 @@ impl Serialize for Change {
     }
 }
 
+/// Columns of a record, as JSON.
+pub(super) fn json_of<M: ModelTrait>(
+    record: &M,
+    columns: impl IntoIterator<Item = ColumnOf<M::Entity>>,
+) -> serde_json::Map<String, serde_json::Value> {
+    let json = |column| sea_value_to_json_value(&record.get(column));
+    let columns = columns.into_iter();
+    columns
+        .map(|column| (column.as_str().to_owned(), json(column)))
+        .collect()
+}
+
+/// What is recorded of a row, as JSON.
+pub(super) fn values_of<M>(record: &M) -> serde_json::Map<String, serde_json::Value>
+where
+    M: ModelTrait<Entity: RecordEntity>,
+{
+    json_of(record, value_columns::<M::Entity>())
+}
+
+/// The time of a record, as JSON has times.
+pub(super) fn time_of<M: ModelTrait<Entity: RecordEntity>>(record: &M) -> serde_json::Value {
+    let recorded_at = record.get(M::Entity::RECORDED_AT);
+    match utc(recorded_at.clone()) {
+        Some(at) => at.to_rfc3339().into(),
+        None => sea_value_to_json_value(&recorded_at),
+    }
+}
+
 /// A change without its name.
 struct Sides<'c>(&'c Change);
 
@@ -194,11 +243,7 @@ impl Serialize for Sides<'_> {
 
 impl fmt::Display for Diff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = Lines {
-            changes: &self.changes,
-            paint: Paint::default(),
-        };
-        lines.fmt(f)
+        self.show(f, &Paint::default())
     }
 }
 
@@ -208,29 +253,9 @@ impl fmt::Display for Change {
     }
 }
 
-struct Lines<'d> {
-    changes: &'d [Change],
-    paint: Paint,
-}
-
-impl fmt::Display for Lines<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.changes.is_empty() {
-            return f.write_str("no change");
-        }
-        for (index, change) in self.changes.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write_change(f, change, &self.paint)?;
-        }
-        Ok(())
-    }
-}
-
 /// What is written around the parts of a change; nothing by default.
 #[derive(Default)]
-struct Paint {
+pub(super) struct Paint {
     column: &'static str,
     before: &'static str,
     after: &'static str,
@@ -247,7 +272,7 @@ impl Paint {
         end: "\u{1b}[0m",
     };
 
-    fn of_stdout() -> Self {
+    pub(super) fn of_stdout() -> Self {
         match anstream::AutoStream::choice(&std::io::stdout()) {
             anstream::ColorChoice::Never => Self::default(),
             _ => Self::COLORS,
@@ -255,15 +280,22 @@ impl Paint {
     }
 }
 
-fn write_change(f: &mut fmt::Formatter<'_>, change: &Change, paint: &Paint) -> fmt::Result {
+pub(super) fn write_change(
+    f: &mut fmt::Formatter<'_>,
+    change: &Change,
+    paint: &Paint,
+) -> fmt::Result {
     let Paint {
         column,
         before,
         after,
         end,
     } = paint;
-    let (old, new) = shown(&change.before, &change.after);
     let name = change.column;
+    if change.redacted {
+        return write!(f, "{column}{name}{end}: redacted");
+    }
+    let (old, new) = shown(&change.before, &change.after);
     write!(
         f,
         "{column}{name}{end}: {before}{old}{end} → {after}{new}{end}"
@@ -351,15 +383,13 @@ mod tests {
             column: "words",
             before: 1.into(),
             after: 2.into(),
+            redacted: false,
         };
-        let changes = [change];
-        let lines = |paint| {
-            Lines {
-                changes: &changes,
-                paint,
-            }
-            .to_string()
+        let diff = Diff {
+            entity: "article",
+            changes: vec![change],
         };
+        let lines = |paint: Paint| fmt::from_fn(|f| diff.show(f, &paint)).to_string();
         assert_eq!(lines(Paint::default()), "words: 1 → 2");
         assert_eq!(
             lines(Paint::COLORS),

@@ -42,7 +42,7 @@ macro_rules! executes_its_select {
                 self.into_select(db).all(db).await
             }
 
-            /// The first of the records, if there is any.
+            /// The first of the records; `None` if there is none.
             ///
             /// # Errors
             ///

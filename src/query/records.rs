@@ -14,11 +14,33 @@ use crate::dialect::bind_time;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::operation::{Noted, run};
+use crate::recorded::RecordOf;
 use crate::registry::plan_of;
 use crate::typed::key_of;
 use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.
+///
+/// # Example
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, article) = blog().await?;
+/// use sea_orm::ConnectionTrait;
+///
+/// let record = article.records().latest().one(&db).await?.ok_or("no record")?;
+/// assert!(article.diff_from(&record).is_empty());
+///
+/// // What SQL wrote past the hooks is recorded on request.
+/// db.inner().execute_unprepared("UPDATE blog_article SET title = 'By hand'").await?;
+/// assert!(article.has_unrecorded_changes(&db).await?);
+/// article.record_now(&db).await?;
+/// assert!(!article.has_unrecorded_changes(&db).await?);
+/// # Ok(())
+/// # }
+/// ```
 pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
     /// The records of this row, as a `Select` of the record entity.
     ///
@@ -31,7 +53,7 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
     }
 
     /// What changed from a record to this row as it is: recorded columns, for properties are known
-    /// to records alone.
+    /// to records only.
     fn diff_from(&self, record: &RecordOf<Self::Entity>) -> Diff {
         Diff::to_row::<<Self::Entity as Recorded>::Record, Self>(record, self)
     }
@@ -79,6 +101,30 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
 impl<M> RecordedModel for M where M: ModelTrait<Entity: Recorded> + Sync {}
 
 /// What a record can be asked; implemented for the models of all record entities.
+///
+/// # Example
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (db, _, article) = blog().await?;
+/// let mut edited = article.clone().into_active_model();
+/// edited.text = Set("four".to_owned());
+/// let article = edited.update(&db).await?;
+///
+/// let latest = article.records().latest().one(&db).await?.ok_or("no record")?;
+/// let older = latest.previous().one(&db).await?.ok_or("no record")?;
+/// assert_eq!(latest.diff(&older).to_string(), "text: \"one two three\" → \"four\"");
+/// assert_eq!(older.next().one(&db).await?.as_ref(), Some(&latest));
+/// assert_eq!(latest.recording(&db).await?, Some(article));
+///
+/// // Put back without the title, or only the text.
+/// older.restore_except([article::Column::Title])?.put_back(&db).await?;
+/// older.restore_only([article::Column::Text])?.put_back(&db).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
     /// The record of the same row before this one; `.one(&db)` gets it.
     fn previous(&self) -> Select<Self::Entity> {
@@ -153,7 +199,7 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
         restored(self, &Which::Except(columns.into_iter().collect()))
     }
 
-    /// The row that this records, as it is today; nothing where it is gone.
+    /// The row that this records, as it is today; `None` if it is gone.
     ///
     /// # Errors
     ///
@@ -172,9 +218,6 @@ pub trait RecordModel: ModelTrait<Entity: RecordEntity> + Sync {
 }
 
 impl<M> RecordModel for M where M: ModelTrait<Entity: RecordEntity> + Sync {}
-
-/// The model of the records of an entity.
-type RecordOf<E> = <<E as Recorded>::Record as EntityTrait>::Model;
 
 /// The model of what a record entity records.
 type RecordingOf<R> = <<R as RecordEntity>::Recording as EntityTrait>::Model;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use chrono_tz::Tz;
+use sea_orm::Value;
 
 use super::{Buckets, Every};
 use crate::RecordError;
@@ -294,6 +295,16 @@ pub fn zone(name: &str) -> Result<Tz, RecordError> {
 pub(crate) fn truncate_to_micros(t: DateTime<Utc>) -> DateTime<Utc> {
     let micros = t.timestamp_subsec_micros().min(999_999);
     DateTime::from_timestamp(t.timestamp(), micros * 1_000).unwrap_or(t)
+}
+
+/// The time in a value, whichever of chrono's types it has.
+pub(crate) fn utc(value: Value) -> Option<DateTime<Utc>> {
+    match value {
+        Value::ChronoDateTimeUtc(at) => at,
+        Value::ChronoDateTimeWithTimeZone(at) => Some(at?.to_utc()),
+        Value::ChronoDateTime(at) => Some(at?.and_utc()),
+        _ => None,
+    }
 }
 
 /// `t` in microseconds of the Unix epoch, rounded down, if it is in the years 1 to 9999.

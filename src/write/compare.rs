@@ -31,6 +31,8 @@ impl Writer<'_> {
             sql.push("SELECT 1 AS due FROM ");
             self.rows_and_latest(&mut sql, From::Latest, Brought::Listed(1));
             self.condition(&mut sql, From::Latest, Where::Gone);
+            let event = self.latest(&self.shape.event);
+            sql.push(&format!(" AND {event} <> 'erased'"));
             sql.finish()
         });
         let due = self.read(text, key.key.clone()).await?;
@@ -62,7 +64,7 @@ impl Writer<'_> {
         Ok(unrecorded)
     }
 
-    /// Which rows differ from their latest records, and in what.
+    /// Which rows differ from their latest records, and in what. What was erased does not differ.
     pub(crate) async fn compare(&self, rows: &[Row]) -> Result<Vec<Difference>, DbErr> {
         let width = self.shape.key.len() + self.shape.values().count();
         let chunk = self.rows_of_one_statement(width);
@@ -94,19 +96,13 @@ impl Writer<'_> {
         flag(&mut sql, &format!("{recorded_at} IS NULL"), "unrecorded");
         flag(&mut sql, &format!("{event} = 'deleted'"), "deleted");
         for (at, (column, value)) in self.values_of(From::Values).into_iter().enumerate() {
-            let mut same = self.dialect.sql();
-            let latest = self.latest(&column.name);
-            self.dialect.same(&mut same, &column.ty, &latest, &value);
-            flag(
-                &mut sql,
-                &format!("NOT ({})", same.finish()),
-                &format!("differs{at}"),
-            );
+            let same = self.seen_as(column, &value);
+            flag(&mut sql, &format!("NOT ({same})"), &format!("differs{at}"));
         }
         sql.push(" FROM ");
         self.rows(&mut sql, From::Values, rows, true);
         self.join_latest(&mut sql, From::Values);
-        self.condition(&mut sql, From::Values, Where::Changed);
+        self.condition(&mut sql, From::Values, Where::Seen);
         sql.finish()
     }
 

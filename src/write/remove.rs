@@ -1,25 +1,25 @@
 //! Taking records away, and what they weigh.
 
-use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::text::table;
 use super::{Brought, Writer};
 use crate::dialect::{Sql, bind_time};
 use crate::plan::Column;
-use crate::typed::Key;
+use crate::prune::Gone;
 
 impl Writer<'_> {
-    /// Deletes the records of these rows and times; answers for how many.
-    pub(crate) async fn remove(&self, places: &[(Key, DateTime<Utc>)]) -> Result<u64, DbErr> {
+    /// Deletes these records, but for those beside which nothing stands any more; answers for how
+    /// many.
+    pub(crate) async fn remove(&self, gone: &[Gone]) -> Result<u64, DbErr> {
         let mut removed = 0;
-        for places in places.chunks(self.rows_of_one_statement(self.shape.key.len() + 1)) {
-            let text = self.text_of("remove", Brought::Listed(places.len()), || {
-                self.remove_text(places.len())
+        for gone in gone.chunks(self.rows_of_one_statement(self.shape.key.len() + 2)) {
+            let text = self.text_of("remove", Brought::Listed(gone.len()), || {
+                self.remove_text(gone.len())
             });
-            let values = places.iter().flat_map(|(key, at)| {
-                let key = key.iter().cloned();
-                key.chain([bind_time(*at)])
+            let values = gone.iter().flat_map(|gone| {
+                let key = gone.key.iter().cloned();
+                key.chain([bind_time(gone.at), bind_time(gone.beside)])
             });
             let statement = self.statement(text, values.collect());
             let result = self.conn.execute(&statement).await;
@@ -60,12 +60,12 @@ impl Writer<'_> {
             |sql| table(sql, &self.shape.record),
             &names,
             |sql| {
-                self.dialect.rows(sql, rows, names.len(), |sql, _, column| {
-                    match keys.get(column) {
+                let width = names.len() + 1;
+                self.dialect
+                    .rows(sql, rows, width, |sql, _, column| match keys.get(column) {
                         Some(key) => key.write(sql, self.dialect, Sql::placeholder),
                         None => self.dialect.time_cell(sql),
-                    }
-                });
+                    });
             },
         );
         sql.finish()

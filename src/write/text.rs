@@ -7,13 +7,56 @@ use crate::plan::{Column, Table};
 impl<'w> Writer<'w> {
     pub(super) fn build_insert(&self, from: From, which: Where, brought: Brought) -> String {
         let shape = self.shape;
-        let kept = || shape.context.iter().flatten();
+        let mut sql = self.insert_into(from, which);
+        self.event_and_values(&mut sql, from, which);
+        self.context_cells(&mut sql);
+        sql.push(" FROM ");
+        match (from, which) {
+            (From::Run, _) => {
+                table(&mut sql, &shape.source);
+                sql.push(" s");
+                match self.brought(from).count() {
+                    0 => {}
+                    arrays => self.dialect.arrays_beside(&mut sql, arrays),
+                }
+                sql.push(" WHERE ");
+                self.within(&mut sql, "s", |column| &column.source);
+                if which == Where::Unrecorded {
+                    sql.push(" AND ");
+                    self.no_record(&mut sql, |sql, (_, column)| {
+                        sql.column("s", &column.source).push(" AND ");
+                        // PostgreSQL keeps the plan that it made when there were few records, and
+                        // would go on to read all of them for each chunk.
+                        self.within(sql, "r", |column| &column.name);
+                    });
+                }
+            }
+            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, brought),
+            (_, Where::Unrecorded) => {
+                self.rows_and_source(&mut sql, from, brought);
+                sql.push(" WHERE ");
+                self.no_record(&mut sql, |sql, (index, _)| {
+                    sql.column("v", &v_column(index));
+                });
+            }
+            _ => {
+                self.rows_and_latest(&mut sql, from, brought);
+                self.condition(&mut sql, from, which);
+            }
+        }
+        sql.finish()
+    }
+
+    /// Up to the time of the record: the event, the values and the context are to follow.
+    pub(super) fn insert_into(&self, from: From, which: Where) -> Sql {
+        let shape = self.shape;
         let mut sql = self.dialect.sql();
         sql.push("INSERT INTO ");
         table(&mut sql, &shape.record);
         let standard = [&shape.recorded_at, &shape.event];
         let names = shape.key.iter().map(|column| &column.name).chain(standard);
-        let names = names.chain(shape.values().chain(kept()).map(|column| &column.name));
+        let kept = shape.context.iter().flatten();
+        let names = names.chain(shape.values().chain(kept).map(|column| &column.name));
         sql.push(" (")
             .list(names, ", ", |sql, name| {
                 sql.ident(name);
@@ -35,41 +78,25 @@ impl<'w> Writer<'w> {
                 self.dialect.stamp(&mut sql, &latest);
             }
         }
+        sql
+    }
+
+    fn event_and_values(&self, sql: &mut Sql, from: From, which: Where) {
+        if which == Where::Seen {
+            self.seen_event_and_values(sql, from);
+            return;
+        }
         sql.push(", ").placeholder();
         for (_, value) in self.values_of(from) {
             sql.push(", ").push(&value);
         }
-        for column in kept() {
+    }
+
+    pub(super) fn context_cells(&self, sql: &mut Sql) {
+        for column in self.shape.context.iter().flatten() {
             sql.push(", ");
-            column.write(&mut sql, self.dialect, Sql::placeholder);
+            column.write(sql, self.dialect, Sql::placeholder);
         }
-        sql.push(" FROM ");
-        match (from, which) {
-            (From::Run, _) => {
-                table(&mut sql, &shape.source);
-                sql.push(" s WHERE ");
-                self.within(&mut sql, "s", |column| &column.source);
-                if which == Where::Unrecorded {
-                    sql.push(" AND ");
-                    self.no_record(&mut sql, |sql, (_, column)| {
-                        sql.column("s", &column.source);
-                    });
-                }
-            }
-            (_, Where::MadeHere) => self.rows_and_source(&mut sql, from, brought),
-            (_, Where::Unrecorded) => {
-                self.rows_and_source(&mut sql, from, brought);
-                sql.push(" WHERE ");
-                self.no_record(&mut sql, |sql, (index, _)| {
-                    sql.column("v", &v_column(index));
-                });
-            }
-            _ => {
-                self.rows_and_latest(&mut sql, from, brought);
-                self.condition(&mut sql, from, which);
-            }
-        }
-        sql.finish()
     }
 
     pub(super) fn within(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {
@@ -211,7 +238,7 @@ impl<'w> Writer<'w> {
             }
             Where::Changed => {
                 sql.push(&format!(
-                    " WHERE ({recorded_at} IS NULL OR {event} = 'deleted'"
+                    " WHERE ({recorded_at} IS NULL OR {event} IN ('deleted', 'erased')"
                 ));
                 for (column, value) in self.values_of(from) {
                     sql.push(" OR NOT (");
@@ -221,6 +248,18 @@ impl<'w> Writer<'w> {
                 }
                 sql.push(")");
             }
+            Where::Seen => {
+                sql.push(&format!(
+                    " WHERE ({event} IS NULL OR {event} <> 'erased') AND ({recorded_at} IS NULL \
+                     OR {event} = 'deleted'"
+                ));
+                for (column, value) in self.values_of(from) {
+                    sql.push(" OR NOT (").push(&self.seen_as(column, &value));
+                    sql.push(")");
+                }
+                sql.push(")");
+            }
+            Where::Marked => drop(sql.push(" WHERE 1 = 1")),
         }
     }
 
@@ -233,6 +272,7 @@ impl<'w> Writer<'w> {
             .map(|(index, column)| {
                 let place = brought.iter().position(|brought| *brought == index);
                 let expression = match (place, from) {
+                    (Some(place), From::Run) => self.element(place, column),
                     (Some(place), _) => self.quoted("v", &v_column(keys + place)),
                     (None, From::Latest) => self.latest(&column.name),
                     (None, _) => self.quoted("s", &column.source),
@@ -240,6 +280,15 @@ impl<'w> Writer<'w> {
                 (column, expression)
             })
             .collect()
+    }
+
+    /// The element of an array for the row of a run: its key tells which.
+    fn element(&self, place: usize, column: &Column) -> String {
+        let mut sql = self.dialect.sql();
+        let key = self.quoted("s", &self.shape.key[0].source);
+        let element = self.dialect.element_of_run(place, &key);
+        column.write(&mut sql, self.dialect, |sql| sql.push(&element));
+        sql.finish()
     }
 
     pub(super) fn latest(&self, column: &str) -> String {

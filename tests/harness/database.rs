@@ -62,6 +62,12 @@ impl TestDb {
         &self,
         change: impl FnOnce(&mut ConnectOptions),
     ) -> DatabaseConnection {
+        let connected = Database::connect(self.options_with(change)).await;
+        connected.unwrap_or_else(|error| panic!("{}: {error}", self.url()))
+    }
+
+    /// What [`TestDb::connect_with`] connects with.
+    pub fn options_with(&self, change: impl FnOnce(&mut ConnectOptions)) -> ConnectOptions {
         let mut options = ConnectOptions::new(self.url());
         options
             .max_connections(8)
@@ -73,8 +79,7 @@ impl TestDb {
                 .pragma("synchronous", "OFF")
         });
         change(&mut options);
-        let connected = Database::connect(options).await;
-        connected.unwrap_or_else(|error| panic!("{}: {error}", self.url()))
+        options
     }
 
     /// A pool as [`TestDb::connect`] gives it, that counts its statements.

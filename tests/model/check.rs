@@ -34,7 +34,7 @@ struct World {
 
 impl World {
     async fn read(stage: &Stage) -> Self {
-        let db = &stage.db;
+        let db = &stage.reader;
         let mut links: BTreeMap<i32, BTreeSet<i32>> = BTreeMap::new();
         for link in link::Entity::find().all(db).await.unwrap() {
             links
@@ -231,7 +231,9 @@ fn nothing_unsaid(world: &World, owns: &[(Own, bool)]) {
         .collect();
     let check = |text: &str, place: &str| {
         let known = ["first", "second", "-", ""].contains(&text) || said.contains(text);
-        assert!(known, "{place} has {text}, which was rolled back");
+        let mut taken_back = owns.iter().filter_map(|(own, _)| own.unsaid.get(text));
+        let why = taken_back.next();
+        assert!(known, "{place} has {text}, which was taken back: {why:?}");
     };
     world
         .tags
@@ -283,7 +285,7 @@ impl Past {
 pub async fn whole(stage: &Stage, past: &Past) {
     for (moment, articles, topics) in &past.moments {
         let found = article::Entity::as_of(*moment)
-            .all(&stage.db)
+            .all(&stage.reader)
             .await
             .unwrap();
         let found: Articles = found
@@ -291,7 +293,10 @@ pub async fn whole(stage: &Stage, past: &Past) {
             .map(|record| (record.recording_id, told(record)))
             .collect();
         assert_eq!(&found, articles, "articles as of {moment}");
-        let found = topic::Entity::as_of(*moment).all(&stage.db).await.unwrap();
+        let found = topic::Entity::as_of(*moment)
+            .all(&stage.reader)
+            .await
+            .unwrap();
         let found: Topics = found
             .into_iter()
             .map(|record| (record.recording_id, record.name))

@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, IsolationLevel, QueryFilter,
-    QuerySelect, Set, SqliteTransactionMode, TransactionOptions, TransactionSession,
-    TransactionTrait,
+    ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr,
+    EntityTrait, IsolationLevel, QueryFilter, QuerySelect, Set, SqliteTransactionMode,
+    TransactionOptions, TransactionSession, TransactionTrait,
 };
 use sea_orm_record::{RecordError, RecordedConnection, RecordedTransaction, hooks, is_retryable};
 
+use super::apart;
 use super::check;
 use super::operations::{Doer, Place};
 use super::program::{End, Operation, Phase, Program, Step, Unit, Way};
@@ -77,12 +78,29 @@ fn limited<F: Future>(future: F, left: u16) -> Limited<F> {
 #[derive(Clone)]
 pub struct Stage {
     pub db: DatabaseConnection,
+    /// Where what was written is read again; see [`Databases`].
+    pub reader: DatabaseConnection,
+    pub options: ConnectOptions,
     pub shared: Shared,
     pub tally: Arc<Tally>,
 }
 
+/// The database of a lane.
+pub struct Databases {
+    pub db: DatabaseConnection,
+    /// The same, or another node of the cluster that it is.
+    pub reader: DatabaseConnection,
+    /// Those of `db`, for connections that belong to one unit of work.
+    pub options: ConnectOptions,
+}
+
 /// Runs a program on an empty database.
-pub async fn run(db: &DatabaseConnection, program: &Program, tally: &Arc<Tally>) {
+pub async fn run(databases: &Databases, program: &Program, tally: &Arc<Tally>) {
+    let Databases {
+        db,
+        reader,
+        options,
+    } = databases;
     tables::clear(db).await;
     let (shared, mut owns) = set_up(
         db,
@@ -91,6 +109,8 @@ pub async fn run(db: &DatabaseConnection, program: &Program, tally: &Arc<Tally>)
     .await;
     let stage = Stage {
         db: db.clone(),
+        reader: reader.clone(),
+        options: options.clone(),
         shared,
         tally: Arc::clone(tally),
     };
@@ -166,11 +186,19 @@ async fn run_phase(stage: &Stage, phase: &Phase, owns: &mut Vec<(Own, bool)>) {
             tokio::spawn(task.run(units))
         })
         .collect();
+    let mut failed = None;
     for task in running {
+        if failed.is_some() {
+            // It would run into the next candidate of shrinking.
+            task.abort();
+        }
         match task.await {
             Ok(own) => owns.push(own),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => failed = failed.or_else(|| error.try_into_panic().ok()),
         }
+    }
+    if let Some(panic) = failed {
+        std::panic::resume_unwind(panic);
     }
 }
 
@@ -220,11 +248,7 @@ impl Task {
             .collect();
         for (at, operation) in operations.iter().enumerate() {
             let limit = match unit.end {
-                End::Cancel(polls)
-                    if at + 1 == operations.len()
-                        && unit.way != Way::Trait
-                        && self.may_be_dropped() =>
-                {
+                End::Cancel(polls) if at + 1 == operations.len() && unit.way != Way::Trait => {
                     polls % 16 + 1
                 }
                 _ => u16::MAX,
@@ -236,22 +260,28 @@ impl Task {
     async fn single(&mut self, way: Way, operation: Operation, limit: u16) {
         for _ in 0..TRIES {
             let mut own = self.own.clone();
+            let place = apart::Place::of(&self.stage, limit != u16::MAX).await;
             let done = match way {
                 Way::RecordedPool => {
-                    let db = RecordedConnection::new(self.stage.db.clone());
+                    let db = RecordedConnection::new(place.db().clone());
                     limited(self.doer(&db, false).run(operation, &mut own), limit).await
                 }
                 _ => {
-                    let doer = self.doer(&self.stage.db, way == Way::Trait);
+                    let doer = self.doer(place.db(), way == Way::Trait);
                     limited(doer.run(operation, &mut own), limit).await
                 }
             };
+            place.leave(&self.stage).await;
             match done {
                 Some(Ok(())) => {
                     self.own = own;
                     return;
                 }
-                Some(Err(error)) => self.pass(error),
+                Some(Err(error)) => {
+                    // By the traits, the row may have been written all the same.
+                    self.own.said = own.said;
+                    self.pass(error);
+                }
                 None => {
                     Tally::add(&self.stage.tally.cancelled, 1);
                     // What it may have said is all that is known.
@@ -273,13 +303,6 @@ impl Task {
         }
     }
 
-    /// Whether futures are dropped that begin a transaction. With sqlx on MySQL and MariaDB a dropped
-    /// one can leave its transaction open on a connection that goes back to the pool, with or without
-    /// this library; the next to use it fails with error 1568, or writes what nobody commits.
-    fn may_be_dropped(&self) -> bool {
-        self.stage.db.get_database_backend() != DbBackend::MySql
-    }
-
     /// Lets an error pass after which one tries again.
     fn pass(&self, error: DbErr) {
         assert!(is_retryable(&error), "task {}: {error:?}", self.number);
@@ -289,29 +312,36 @@ impl Task {
     /// A unit of work in one transaction.
     async fn transaction(&mut self, unit: &Unit) {
         let limit = match unit.end {
-            End::Cancel(polls) if self.may_be_dropped() => polls,
+            End::Cancel(polls) => polls,
             _ => u16::MAX,
         };
+        let is_dropped = limit != u16::MAX || unit.steps.iter().any(|it| dropped(it).is_some());
         for _ in 0..TRIES {
             let step = self.stage.shared.number();
             let mut own = self.own.clone();
-            let ended = limited(self.attempt(unit, step, &mut own), limit).await;
+            let place = apart::Place::of(&self.stage, is_dropped).await;
+            let ended = self.attempt(&place, unit, step, &mut own, limit).await;
+            place.leave(&self.stage).await;
             match ended {
                 Some(Ok(Ended::Committed)) => {
                     self.own = own;
                     return;
                 }
                 Some(Ok(Ended::RolledBack)) => {
-                    self.own.operations = own.operations;
+                    self.own
+                        .unsay(&own, &format!("rolled back: {:?}", unit.way));
                     return;
                 }
-                Some(Err(error)) => self.pass(error),
+                Some(Err(error)) => {
+                    self.own.unsay(&own, &format!("{:?}: {error}", unit.way));
+                    self.pass(error);
+                }
                 None => {
                     Tally::add(&self.stage.tally.cancelled, 1);
                     if self.came_to(step).await {
                         self.own = own;
                     } else {
-                        self.own.operations = own.operations;
+                        self.own.unsay(&own, &format!("dropped: {unit:?}"));
                     }
                     return;
                 }
@@ -320,21 +350,38 @@ impl Task {
         Tally::add(&self.stage.tally.given_up, 1);
     }
 
-    async fn attempt(&self, unit: &Unit, step: i32, own: &mut Own) -> Result<Ended, DbErr> {
+    /// Begins, and drops the rest after so many polls.
+    async fn attempt(
+        &self,
+        place: &apart::Place,
+        unit: &Unit,
+        step: i32,
+        own: &mut Own,
+        limit: u16,
+    ) -> Option<Result<Ended, DbErr>> {
         let options = options(self.stage.db.get_database_backend());
         let began = Instant::now();
         if unit.way == Way::Plain {
-            let txn = self.stage.db.begin_with_options(options).await?;
+            let txn = match place.db().begin_with_options(options).await {
+                Ok(txn) => txn,
+                Err(error) => return Some(Err(error)),
+            };
             waits::note_slow(&self.stage, began);
-            return self.within(txn, unit, step, own).await;
+            return limited(self.within(txn, unit, step, own), limit).await;
         }
-        let db = RecordedConnection::new(self.stage.db.clone());
-        let txn = db.begin().await?;
+        let db = RecordedConnection::new(place.db().clone());
+        let txn = match db.begin().await {
+            Ok(txn) => txn,
+            Err(error) => return Some(Err(error)),
+        };
         waits::note_slow(&self.stage, began);
-        if let Some(polls) = unit.steps.iter().find_map(dropped) {
-            return self.interrupted(txn, polls, own).await;
+        match unit.steps.iter().find_map(dropped) {
+            Some(polls) => {
+                let interrupted = self.interrupted(txn, place, polls, step, own);
+                limited(interrupted, limit).await
+            }
+            None => limited(self.within(txn, unit, step, own), limit).await,
         }
-        self.within(txn, unit, step, own).await
     }
 
     async fn within<T>(&self, txn: T, unit: &Unit, step: i32, own: &mut Own) -> Result<Ended, DbErr>
@@ -363,11 +410,7 @@ impl Task {
     where
         T: Place + TransactionSession + TransactionTrait<Transaction = T>,
     {
-        mark::Entity::update_many()
-            .col_expr(mark::Column::Step, step.into())
-            .filter(mark::Column::Task.eq(self.number))
-            .exec(txn)
-            .await?;
+        self.leave_mark(txn, step).await?;
         for step in &unit.steps {
             match step {
                 Step::Do(operation) => self.doer(txn, false).run(*operation, own).await?,
@@ -378,6 +421,14 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// Tells, once it is committed, that the transaction was.
+    async fn leave_mark(&self, txn: &impl ConnectionTrait, step: i32) -> Result<(), DbErr> {
+        let update = mark::Entity::update_many()
+            .col_expr(mark::Column::Step, step.into())
+            .filter(mark::Column::Task.eq(self.number));
+        update.exec(txn).await.map(drop)
     }
 
     async fn savepoint<T>(
@@ -402,11 +453,8 @@ impl Task {
             return inner.commit().await;
         }
         inner.rollback().await?;
-        let operations = own.operations;
-        *own = Own {
-            operations,
-            ..before
-        };
+        let done = std::mem::replace(own, before);
+        own.unsay(&done, "a savepoint was rolled back");
         Ok(())
     }
 
@@ -414,9 +462,12 @@ impl Task {
     async fn interrupted(
         &self,
         txn: RecordedTransaction,
+        place: &apart::Place,
         polls: u16,
+        step: i32,
         own: &mut Own,
     ) -> Result<Ended, DbErr> {
+        self.leave_mark(&txn, step).await?;
         let title = own.say(&self.stage.shared);
         let id = sea_orm::Unchanged(self.stage.shared.landmark(polls as u8));
         let am = article::ActiveModel {
@@ -437,6 +488,8 @@ impl Task {
             None => {}
         }
         Tally::add(&self.stage.tally.interrupted, 1);
+        // A rollback there would wait for an answer for ever.
+        place.leave(&self.stage).await;
         let refused = txn.commit().await.expect_err("a save was dropped in it");
         let refused = RecordError::of(&refused);
         assert!(

@@ -32,6 +32,8 @@ pub struct Own {
     pub trail: BTreeMap<i32, Vec<Face>>,
     /// Texts and numbers that it wrote.
     pub said: BTreeSet<String>,
+    /// Those that it wrote in vain, and why.
+    pub unsaid: BTreeMap<String, String>,
     /// Operations that it has done.
     pub operations: usize,
 }
@@ -88,6 +90,15 @@ impl Own {
         let number = shared.number();
         self.said.insert(number.to_string());
         number
+    }
+
+    /// What `other` says beyond this came to nothing.
+    pub fn unsay(&mut self, other: &Self, why: &str) {
+        self.operations = other.operations;
+        self.unsaid.extend(other.unsaid.clone());
+        for text in other.said.difference(&self.said) {
+            self.unsaid.insert(text.clone(), why.to_owned());
+        }
     }
 
     /// One of its articles.

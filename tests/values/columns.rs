@@ -129,6 +129,13 @@ entity!(everything, "v_everything", {
     }
 );
 
+// Texts that PostgreSQL holds for the same where they differ in case alone.
+entity!(caseless, "v_caseless", {
+    #[sea_orm(column_type = r#"custom("citext")"#, select_as = "text", save_as = "citext")]
+    pub email: String,
+    pub title: String,
+});
+
 // SeaORM cannot write or read these on PostgreSQL.
 entity!(unsigned, "v_unsigned", {
     pub i8: i8,
@@ -223,6 +230,43 @@ fn time(text: &str) -> Time {
 }
 
 each_database! {
+    async fn text_that_the_database_compares_without_case_is_compared_by_its_bytes(test: TestDb) {
+        use sea_orm::Set;
+        use sea_orm_record::{RecordedConnection, RecordedModel, verify};
+        if !is(&test, Engine::Postgres) {
+            return;
+        }
+        let db = test.connect().await;
+        db.execute_unprepared("CREATE EXTENSION citext").await.unwrap();
+        let collation = "CREATE COLLATION v_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+        db.execute_unprepared(collation).await.unwrap();
+        create::<caseless::Entity>(&db).await;
+        for table in ["v_caseless", "v_caseless_record"] {
+            let collate = format!("ALTER TABLE {table} ALTER COLUMN title TYPE varchar COLLATE v_ci");
+            db.execute_unprepared(&collate).await.unwrap();
+        }
+        let row = caseless::ActiveModel { id: Set(1), email: Set("bob@x".to_owned()), title: Set("abc".to_owned()) };
+        let row = row.insert(&db).await.unwrap();
+        let records = async || row.records().all(&db).await.unwrap().len();
+        let set = |email: &str, title: &str| caseless::ActiveModel {
+            id: sea_orm::Unchanged(1),
+            email: Set(email.to_owned()),
+            title: Set(title.to_owned()),
+        };
+        set("Bob@x", "abc").update(&db).await.unwrap();
+        assert_eq!(records().await, 2);
+        set("Bob@x", "Abc").update(&db).await.unwrap();
+        assert_eq!(records().await, 3);
+        let recorded = RecordedConnection::new(db.clone());
+        recorded.transaction_async(async |txn| set("Bob@x", "ABC").update(txn).await).await.unwrap();
+        assert_eq!(records().await, 4);
+        set("Bob@x", "ABC").update(&db).await.unwrap();
+        assert_eq!(records().await, 4);
+        db.execute_unprepared("UPDATE v_caseless SET email = 'BOB@x'").await.unwrap();
+        assert!(row.has_unrecorded_changes(&db).await.unwrap());
+        assert_eq!(verify(caseless::Entity).repair().exec(&db).await.unwrap().repaired, 1);
+    }
+
     async fn an_integer_is_recorded_and_quiet(test: TestDb) {
         let small = Model { i16: i16::MIN, i32: i32::MIN, i64: i64::MIN, ..row() };
         let large = Model {

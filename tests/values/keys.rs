@@ -53,6 +53,112 @@ macro_rules! entities {
     };
 }
 
+/// A native enum in a key, which PostgreSQL does not compare with text.
+mod by_enum {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+    #[sea_orm(rs_type = "String", db_type = "Enum", enum_name = "k_role")]
+    pub enum Role {
+        #[sea_orm(string_value = "reader")]
+        Reader,
+        #[sea_orm(string_value = "writer")]
+        Writer,
+    }
+
+    #[recorded(columns(note), properties(length: i32))]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "k_enum")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub owner: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub role: Role,
+        pub note: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new().properties(|row| record::Properties {
+                length: row.note.len() as i32,
+            })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A record entity by hand, whose key has the columns of the row's in another order.
+mod by_hand {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, record_hooks};
+
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "k_hand")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub article: i32,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tenant: i32,
+        pub note: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub mod record {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::{Event, RecordEntity};
+
+        #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+        #[sea_orm(table_name = "k_hand_record")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_tenant: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_article: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recorded_at: DateTimeUtc,
+            pub event: Event,
+            pub note: String,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl RecordEntity for Entity {
+            type Recording = super::Entity;
+            type Properties = ();
+
+            const RECORDED_AT: Column = Column::RecordedAt;
+            const EVENT: Column = Column::Event;
+
+            fn key() -> Vec<(super::Column, Column)> {
+                vec![
+                    (super::Column::Tenant, Column::RecordingTenant),
+                    (super::Column::Article, Column::RecordingArticle),
+                ]
+            }
+        }
+    }
+}
+
 // Half of the combinations are enough, and compile in good time.
 entities!(plain by_int, "k_int", {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -242,6 +348,45 @@ async fn clear<E: Recorded>(db: &DatabaseConnection) {
 each_database! {
     async fn integer_keys(test: TestDb) {
         live!(test, by_int, [1, -1, 0, i32::MAX, i32::MIN], |id| { id: id });
+    }
+
+    async fn native_enums_in_keys(test: TestDb) {
+        let db = test.connect().await;
+        create::<by_enum::Entity>(&db).await;
+        let row = |(owner, role)| by_enum::Model { owner, role, note: String::new() };
+        let rows = [(1, by_enum::Role::Reader), (1, by_enum::Role::Writer), (2, by_enum::Role::Reader)].map(row);
+        live::<by_enum::Entity>(&db, &rows).await;
+        let more = rows.iter().map(|row| whole::<_, by_enum::ActiveModel>(row.clone()));
+        sea_orm_record::insert_many(more, &db).await.unwrap();
+        let text = sea_orm::sea_query::Expr::value("at once");
+        sea_orm_record::update_many(by_enum::Entity).col_expr(by_enum::Column::Note, text).exec(&db).await.unwrap();
+        assert!(!sea_orm_record::RecordedModel::has_unrecorded_changes(&rows[0], &db).await.unwrap());
+        db.execute_unprepared("UPDATE k_enum SET note = 'raw'").await.unwrap();
+        assert_eq!(sea_orm_record::verify(by_enum::Entity).repair().exec(&db).await.unwrap().repaired, 3);
+        let upsert = rows.iter().map(|row| whole::<_, by_enum::ActiveModel>(row.clone()));
+        let upsert = sea_orm_record::upsert_many(upsert, [by_enum::Column::Owner, by_enum::Column::Role], |it| it.update_column(by_enum::Column::Note));
+        assert_eq!(upsert.exec(&db).await.unwrap().len(), 3);
+        sea_orm_record::delete_many(by_enum::Entity).exec(&db).await.unwrap();
+        assert!(sea_orm_record::verify(by_enum::Entity).exec(&db).await.unwrap().is_clean());
+    }
+
+    async fn a_record_entity_may_order_the_columns_of_its_key_as_it_likes(test: TestDb) {
+        let db = test.connect().await;
+        create::<by_hand::Entity>(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        let row = |note: &str| whole::<_, by_hand::ActiveModel>(by_hand::Model { article: 7, tenant: 1, note: note.to_owned() });
+        row("one").insert(&db).await.unwrap();
+        row("two").update(&db).await.unwrap();
+        recorded.transaction_async(async |txn| row("three").update(txn).await).await.unwrap();
+        let found = sea_orm_record::verify(by_hand::Entity).exec(&db).await.unwrap();
+        assert!(found.is_clean(), "{found:?}");
+        let model = by_hand::Entity::find().one(&db).await.unwrap().unwrap();
+        let records = sea_orm_record::RecordedModel::records(&model).all(&db).await.unwrap();
+        assert_eq!(records.len(), 3);
+        assert!(records.iter().all(|record| (record.recording_article, record.recording_tenant) == (7, 1)));
+        sea_orm_record::delete_many(by_hand::Entity).exec(&db).await.unwrap();
+        let found = sea_orm_record::verify(by_hand::Entity).exec(&db).await.unwrap();
+        assert!(found.is_clean(), "{found:?}");
     }
 
     async fn long_keys(test: TestDb) {

@@ -24,10 +24,11 @@ pub(super) struct Columns {
     pub(super) listed: Vec<Listed>,
 }
 
-/// `title`, or `event as source_event`.
+/// `title`, or `event as source_event`; with a `?` where records from before have none.
 pub(super) struct Listed {
     pub(super) field: Ident,
     pub(super) renamed: Option<Ident>,
+    pub(super) optional: Option<Token![?]>,
 }
 
 impl Parse for Args {
@@ -61,8 +62,8 @@ impl Args {
             "cascade" => self.cascade = true,
             "table_name" => self.table_name = Some(value(input)?),
             "module" => self.module = Some(value(input)?),
-            "skip" => {
-                let message = "`#[recorded(skip)]` belongs on a field";
+            word @ ("skip" | "redact") => {
+                let message = format!("`#[recorded({word})]` belongs on a field");
                 return Err(syn::Error::new(name.span(), message));
             }
             _ => {
@@ -78,7 +79,8 @@ impl Args {
 impl Columns {
     fn new(mut listed: Vec<Listed>) -> Self {
         // A field that is called `all` can be listed as `r#all`.
-        let is_all = |one: &Listed| one.field == "all" && one.renamed.is_none();
+        let is_all =
+            |one: &Listed| one.field == "all" && one.renamed.is_none() && one.optional.is_none();
         let all = listed.iter().any(is_all);
         listed.retain(|one| !is_all(one));
         Self { all, listed }
@@ -92,7 +94,11 @@ impl Parse for Listed {
             Some(_) => Some(input.parse()?),
             None => None,
         };
-        Ok(Self { field, renamed })
+        Ok(Self {
+            field,
+            renamed,
+            optional: input.parse()?,
+        })
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Kept {
     pub(super) name: Ident,
     /// Its variant in the source's `Column`.
     pub(super) source: Ident,
+    /// Whether a hash is kept in its place.
+    pub(super) redacted: bool,
     pub(super) field: RecordField,
 }
 
@@ -59,6 +61,7 @@ fn key_field(field: &SourceField<'_>, source: &Source<'_>, single: bool) -> syn:
     Ok(Kept {
         name: field.ident.clone(),
         source: field.variant()?,
+        redacted: false,
         field: RecordField::new(ident, field.field, attrs, column, None)?,
     })
 }
@@ -86,17 +89,41 @@ pub(super) fn columns(
         };
         match wanted.iter_mut().find(|(it, _)| it.ident == field.ident) {
             None => wanted.push((field, Some(listed))),
-            Some((_, by @ None)) if listed.renamed.is_some() => *by = Some(listed),
+            Some((_, by @ None)) if listed.renamed.is_some() || listed.optional.is_some() => {
+                *by = Some(listed);
+            }
             Some(_) => {
                 let message = format!("`{}` is already recorded", listed.field);
                 errors.push(syn::Error::new(listed.field.span(), message));
             }
         }
     }
+    for field in &source.fields {
+        let recorded = wanted.iter().any(|(it, _)| it.ident == field.ident);
+        errors.keep(check_redacted(field, recorded));
+    }
     wanted
         .into_iter()
         .filter_map(|(field, listed)| errors.keep(column_field(field, listed, source, serde)))
         .collect()
+}
+
+/// What is redacted must be a column that is recorded.
+fn check_redacted(field: &SourceField<'_>, recorded: bool) -> syn::Result<()> {
+    let Some(word) = &field.redacted else {
+        return Ok(());
+    };
+    let name = field.ident;
+    let message = match field.kind {
+        Kind::Key => format!("`{name}` is in the primary key, by which records are found"),
+        Kind::Relation => format!("`{name}` is a relation, not a column"),
+        Kind::Ignored => format!("`{name}` is ignored, so it is no column"),
+        Kind::Column if !recorded => format!(
+            "`{name}` is not recorded, so there is nothing to redact; list it in `columns(…)`"
+        ),
+        Kind::Column => return Ok(()),
+    };
+    Err(syn::Error::new(word.span(), message))
 }
 
 /// The field that the user means, if it can be recorded.
@@ -157,26 +184,48 @@ fn column_field(
     };
     let name_meta = name_meta(&ident, enum_name.as_ref(), &column)?;
     let variant_meta = enum_name.iter().map(|name| quote!(enum_name = #name));
+    // What is about the values of the source is not about their hashes.
+    let redacted = field.redacted.is_some();
+    let values = values(field).filter(|_| !redacted);
     let metas: Vec<_> = name_meta
         .into_iter()
         .chain(variant_meta)
-        .chain(values(field))
+        .chain(values)
         .collect();
 
-    let doc = format!(" What `{}` was.", field.ident.unraw());
+    let name = field.ident.unraw();
+    let doc = match redacted {
+        true => format!(" A keyed hash of what `{name}` was."),
+        false => format!(" What `{name}` was."),
+    };
     let mut attrs = docs_or(&field.field.attrs, &doc);
     attrs.extend(
         attrs_of(&field.field.attrs, "serde")
-            .filter(|_| serde)
+            .filter(|_| serde && !redacted)
             .cloned(),
     );
     if !metas.is_empty() {
         attrs.push(parse_quote!(#[sea_orm(#(#metas),*)]));
     }
-    let field_of_record = RecordField::new(ident, field.field, attrs, column, enum_name.as_ref())?;
+    let mut field_of_record =
+        RecordField::new(ident, field.field, attrs, column, enum_name.as_ref())?;
+    if let Some(mark) = listed.and_then(|listed| listed.optional) {
+        let ty = &field_of_record.ty;
+        if quote!(#ty).to_string().starts_with("Option <") {
+            let message = format!("`{}` is an `Option` already", field.ident.unraw());
+            return Err(syn::Error::new_spanned(mark, message));
+        }
+        // Without its path, or SeaORM's derive does not see that it is one.
+        field_of_record.ty = parse_quote!(Option<#ty>);
+    }
+    if redacted {
+        // SeaORM finds out what can be NULL by how the type is spelt.
+        field_of_record.ty = parse_quote!(Option<::sea_orm_record::Redacted>);
+    }
     Ok(Kept {
         name: field.ident.clone(),
         source: field.variant()?,
+        redacted,
         field: RecordField {
             span: renamed.map_or(span, Ident::span),
             ..field_of_record

@@ -165,6 +165,7 @@ fn record_entity(plan: &Plan<'_>) -> TokenStream {
     let columns = pairs(&plan.columns);
     let context = context(plan);
     let retired = plan.retired.iter().map(|field| &field.variant);
+    let redacted = redacted(plan);
     let many_to_many = many_to_many(plan);
     quote! {
         #[automatically_derived]
@@ -191,7 +192,21 @@ fn record_entity(plan: &Plan<'_>) -> TokenStream {
                 ::std::vec![#(Column::#retired),*]
             }
 
+            #redacted
             #many_to_many
+        }
+    }
+}
+
+fn redacted(plan: &Plan<'_>) -> TokenStream {
+    let redacted = plan.columns.iter().filter(|kept| kept.redacted);
+    let redacted: Vec<_> = redacted.map(|kept| &kept.field.variant).collect();
+    if redacted.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn redacted() -> ::std::vec::Vec<Column> {
+            ::std::vec![#(Column::#redacted),*]
         }
     }
 }

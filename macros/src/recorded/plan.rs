@@ -43,6 +43,11 @@ pub(super) fn plan<'a>(args: Args, source: &Source<'a>) -> syn::Result<Plan<'a>>
     let columns = columns(&args, source, serde, &mut errors);
     let properties = computed(&args.properties, &mut errors);
     let retired = computed(&args.retired, &mut errors);
+    if args.columns.all && columns.is_empty() && properties.is_empty() && retired.is_empty() {
+        let message = "nothing to record: `columns(all)` finds no column beside the key; say \
+                       `properties(…)`, of which a constant will do where the key says it all";
+        errors.push(syn::Error::new(Span::call_site(), message));
+    }
     for field in &args.retired {
         errors.keep(check_optional(field));
     }

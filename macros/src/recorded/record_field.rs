@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Field, Ident, LitStr, Type, Visibility, parse_quote};
 
-use super::source::{sea_orm_metas, text};
+use super::source::{is_recorded, sea_orm_metas, text};
 use super::{Errors, moved, names};
 
 /// A field of the record's `Model`.
@@ -21,9 +21,14 @@ pub(super) struct RecordField {
     pub(super) span: Span,
 }
 
-/// Properties, and columns that are recorded no more.
+/// Properties, and columns that are no longer recorded.
 pub(super) fn computed(fields: &[Field], errors: &mut Errors) -> Vec<RecordField> {
     let field = |field: &Field| {
+        if let Some(ours) = field.attrs.iter().find(|attr| is_recorded(attr)) {
+            let message = "`#[recorded(…)]` belongs on a field of the struct; what a property says \
+                           is what its closure computes";
+            return Err(syn::Error::new_spanned(ours, message));
+        }
         let metas = sea_orm_metas(&field.attrs)?;
         let enum_name = text(&metas, "enum_name");
         let Some(ident) = field.ident.clone() else {

@@ -22,6 +22,8 @@ pub(super) struct SourceField<'a> {
     pub(super) field: &'a Field,
     pub(super) kind: Kind,
     pub(super) skipped: bool,
+    /// The word `redact` that stands on it.
+    pub(super) redacted: Option<Ident>,
     metas: Vec<Meta>,
 }
 
@@ -34,7 +36,7 @@ pub(super) enum Kind {
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(model: &'a ItemStruct, skipped: &[Ident]) -> syn::Result<Self> {
+    pub(super) fn new(model: &'a ItemStruct, words: &Words) -> syn::Result<Self> {
         let metas = sea_orm_metas(&model.attrs)?;
         let mut errors = Errors::default();
         let fields = model.fields.iter().filter_map(|field| {
@@ -44,7 +46,8 @@ impl<'a> Source<'a> {
                 ident,
                 field,
                 kind: kind(field, &metas),
-                skipped: skipped.contains(ident),
+                skipped: words.skipped.contains(ident),
+                redacted: words.redact(ident),
                 metas,
             })
         });
@@ -117,35 +120,58 @@ impl SourceField<'_> {
     }
 }
 
-/// Takes the `#[recorded(skip)]` out of the struct and returns the fields that had one.
-pub(super) fn take_skips(model: &mut ItemStruct) -> syn::Result<Vec<Ident>> {
-    let mut skipped = Vec::new();
+/// What is said of fields, by `#[recorded(skip)]` and `#[recorded(redact)]`.
+#[derive(Default)]
+pub(super) struct Words {
+    skipped: Vec<Ident>,
+    /// The fields, each with the word that is said of it.
+    redacted: Vec<(Ident, Ident)>,
+}
+
+/// Takes the `#[recorded(…)]` out of the fields.
+pub(super) fn take_words(model: &mut ItemStruct) -> syn::Result<Words> {
+    let mut words = Words::default();
     let mut errors = Errors::default();
     for field in &mut model.fields {
-        let (ours, others) = field.attrs.drain(..).partition(is_recorded);
+        let (ours, others): (Vec<_>, _) = field.attrs.drain(..).partition(is_recorded);
         field.attrs = others;
-        for attr in ours {
-            if errors.keep(check_skip(&attr)).is_some() {
-                skipped.extend(field.ident.clone());
+        let Some(ident) = &field.ident else { continue };
+        for (at, attr) in ours.iter().enumerate() {
+            match errors.keep(word(attr)) {
+                Some(word) if at > 0 => {
+                    let message = format!("`{ident}` is marked already; one of them is enough");
+                    errors.push(syn::Error::new(word.span(), message));
+                }
+                Some(word) if word == "skip" => words.skipped.push(ident.clone()),
+                Some(word) => words.redacted.push((ident.clone(), word)),
+                None => {}
             }
         }
     }
-    errors.finish(skipped)
+    errors.finish(words)
 }
 
-fn is_recorded(attr: &Attribute) -> bool {
+pub(super) fn is_recorded(attr: &Attribute) -> bool {
     attr.path()
         .segments
         .last()
         .is_some_and(|last| last.ident == "recorded")
 }
 
-fn check_skip(attr: &Attribute) -> syn::Result<()> {
+impl Words {
+    fn redact(&self, field: &Ident) -> Option<Ident> {
+        let mut redacted = self.redacted.iter();
+        let (_, word) = redacted.find(|(ident, _)| ident == field)?;
+        Some(word.clone())
+    }
+}
+
+fn word(attr: &Attribute) -> syn::Result<Ident> {
     match attr.parse_args::<Ident>() {
-        Ok(word) if word == "skip" => Ok(()),
+        Ok(word) if word == "skip" || word == "redact" => Ok(word),
         _ => Err(syn::Error::new_spanned(
             attr,
-            "on a field it is `#[recorded(skip)]`",
+            "on a field it is `#[recorded(skip)]` or `#[recorded(redact)]`",
         )),
     }
 }

@@ -107,7 +107,7 @@ impl<C: IdenStatic> fmt::Display for Aggregate<C> {
     }
 }
 
-/// How many records there are, deletions left out.
+/// How many records there are, deletions left out: of 2, NULL, 4 it is 3.
 pub const fn count<C>() -> Aggregate<C> {
     Aggregate {
         what: What::Count,
@@ -115,56 +115,61 @@ pub const fn count<C>() -> Aggregate<C> {
     }
 }
 
-/// How many records have a value in a column, which need not be numeric; NULL and NaN are none.
+/// How many records have a value in a column, which need not be numeric; NULL and NaN are none: of 2,
+/// NULL, 4 it is 2.
 pub const fn count_of<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::CountOf, column)
 }
 
 /// The mean of the recorded values, each counted once however long it held: that of a history
-/// depends on how often it was written. [`time_weighted_mean`] does not. Always a float.
+/// depends on how often it was written. [`time_weighted_mean`] does not. Always a float: of 2, NULL, 4
+/// it is 3.0.
 pub const fn mean<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Mean, column)
 }
 
-/// The mean of the value over the time in which there was one, always a float.
+/// The mean of the value over the time in which there was one, always a float. Of 2 from 10:00 and 5
+/// from 10:45 the hour to 11:00 has 2.75, where [`mean`] is 3.5.
 ///
 /// A value holds from its record to the row's next one, and from the record before a bucket into
 /// it, also where that lies before the window. A deletion ends it, and NULL and NaN interrupt it:
 /// such times do not count. Nothing counts beyond the window's ends or after now.
 ///
 /// Over all rows, the mean of all their values, each by its time.
+///
+/// Values beyond about 10²⁹⁸ are out of range for PostgreSQL and MariaDB, which say so.
 pub const fn time_weighted_mean<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::TimeWeightedMean, column)
 }
 
-/// The least value.
+/// The least value: of 2, NULL, 4 it is 2.
 pub const fn min<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Min, column)
 }
 
-/// The greatest value.
+/// The greatest value: of 2, NULL, 4 it is 4.
 pub const fn max<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Max, column)
 }
 
-/// The sum of the values.
+/// The sum of the values: of 2, NULL, 4 it is 6.
 pub const fn sum<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Sum, column)
 }
 
-/// The first value; over all rows, of those recorded at one time that of the row with the least key.
+/// The first value, of 2, NULL, 4 it is 2; over all rows, of those recorded at one time that of the row with the least key.
 pub const fn first<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::First, column)
 }
 
-/// The last value; over all rows, of those recorded at one time that of the row with the greatest
-/// key.
+/// The last value, of 2, NULL, 4 it is 4; over all rows, of those recorded at one time that of the row
+/// with the greatest key.
 pub const fn last<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Last, column)
 }
 
 /// The first, greatest, least and last value: [`Aggregated::ohlc`] has the four together, and
-/// [`Aggregated::get`] each.
+/// [`Aggregated::get`] each. Of 3, 5, 2, 4 it is 3, 5, 2, 4.
 pub const fn ohlc<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Ohlc, column)
 }
@@ -197,7 +202,7 @@ pub struct Aggregated<R: RecordEntity> {
 }
 
 impl<R: RecordEntity> Aggregated<R> {
-    /// The key of the row; nothing where all rows were taken together.
+    /// The key of the row; `None` where all rows were taken together.
     pub fn row(
         &self,
     ) -> Option<<<R::Recording as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType> {
@@ -205,7 +210,7 @@ impl<R: RecordEntity> Aggregated<R> {
         Some(typed_key::<R::Recording>(row.into_values()))
     }
 
-    /// A number that was asked for; nothing where the bucket has no value of the column.
+    /// A number that was asked for; `None` if the bucket has no value of the column.
     ///
     /// # Errors
     ///
@@ -304,7 +309,6 @@ impl<R: RecordEntity> Asked<R> {
 pub struct Agg<R: RecordEntity> {
     pub(super) resample: Resample<R>,
     asked: Arc<Asked<R>>,
-    all_rows: bool,
     gaps: bool,
 }
 
@@ -313,14 +317,13 @@ impl<R: RecordEntity> Agg<R> {
         Self {
             resample,
             asked: Arc::new(Asked::new(aggregates)),
-            all_rows: false,
             gaps: false,
         }
     }
 
     /// Takes the records of all rows together. Default: each row's by themselves.
     pub fn over_all_rows(mut self) -> Self {
-        self.all_rows = true;
+        self.resample = self.resample.over_all_rows();
         self
     }
 
@@ -339,19 +342,33 @@ impl<R: RecordEntity> Agg<R> {
     /// # Errors
     ///
     /// A [`RecordError`] within the `DbErr`: [`Resample`](RecordError::Resample) for a column that
-    /// is not numeric, for more buckets than may be filled, and for a filter that hides what held
-    /// before, which a time-weighted mean must know; [`Window`](RecordError::Window) for records
-    /// outside the years 1 to 9999; or what the database said.
+    /// is not numeric, for more buckets than may be filled, after [`Resample::forward_fill`], and for
+    /// a filter that hides what held before, which a time-weighted mean must know, or where the
+    /// buckets begin and end, which [`keep_gaps`](Self::keep_gaps) must;
+    /// [`Window`](RecordError::Window) for records outside the years 1 to 9999; or what the database
+    /// said.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Aggregated<R>>, DbErr> {
+        if self.resample.forward_fill {
+            let problem = "`agg` computes from what was recorded, and not from what `forward_fill` \
+                           fills; leave that out, or ask for `time_weighted_mean`, the mean of what \
+                           was in force";
+            return Err(RecordError::resample(table_of::<R>(), problem).into());
+        }
         let dialect = Dialect::of(db);
         let scope = Scope::of(&self.resample, dialect);
         let asked = Arc::clone(&self.asked);
         let parts = &asked.parts;
-        let mut found = measured(&self, &scope, parts, dialect, db).await?;
-        weighted(&self, &scope, parts, dialect, db, &mut found).await?;
+        let asking = Asking {
+            agg: &self,
+            scope: &scope,
+            parts,
+            dialect,
+        };
+        let mut found = measured(&asking, db).await?;
+        weighted(&asking, db, &mut found).await?;
         if self.gaps {
             let empty: Vec<_> = parts.iter().map(when_empty).collect();
-            let rows = if self.all_rows {
+            let rows = if self.is_over_all() {
                 vec![RowKey::default()]
             } else {
                 scope.rows_of(found.keys().map(|(_, row)| row))
@@ -365,9 +382,10 @@ impl<R: RecordEntity> Agg<R> {
                 }
             }
         }
+        let is_over_all = self.is_over_all();
         let aggregated = found.into_iter().map(|((start, row), values)| Aggregated {
             start,
-            row: (!self.all_rows).then_some(row),
+            row: (!is_over_all).then_some(row),
             asked: Arc::clone(&asked),
             values,
         });
@@ -375,8 +393,16 @@ impl<R: RecordEntity> Agg<R> {
     }
 
     pub(super) fn is_over_all(&self) -> bool {
-        self.all_rows
+        self.resample.all_rows
     }
+}
+
+/// What is to be computed, of which records and in which database.
+pub(super) struct Asking<'a, R: RecordEntity> {
+    pub(super) agg: &'a Agg<R>,
+    pub(super) scope: &'a Scope<R>,
+    pub(super) parts: &'a [Aggregate<R::Column>],
+    pub(super) dialect: Dialect,
 }
 
 /// What an empty bucket has.

@@ -8,16 +8,21 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, Select, Value};
 
-use super::{FEW, Resample, STEP, are_sparse, failed, time_in};
+use super::one_row::STATEMENT;
+use super::{Resample, failed, time_in};
 use crate::dialect::{BucketSeek, Dialect, bind_time};
 use crate::query::{between, own, table_of};
-use crate::time::Buckets;
+use crate::time::{Buckets, MICROSECOND};
 use crate::{RecordEntity, RecordError};
+
+/// Buckets that are looked at together. Twice as many records are read at most.
+pub(super) const STEP: usize = 4_096;
+
+/// So few buckets are sought one by one without asking whether that pays.
+pub(super) const FEW: usize = 2 * STATEMENT;
 
 /// From when, and before when.
 pub(super) type Interval = (DateTime<Utc>, DateTime<Utc>);
-
-const MICRO: TimeDelta = TimeDelta::microseconds(1);
 
 /// Buckets, perhaps a microsecond late: then each piece ends with the start of a bucket, as what
 /// fills it does.
@@ -37,7 +42,7 @@ impl Cuts {
 
     pub(super) fn late(self) -> Self {
         Self {
-            late: MICRO,
+            late: MICROSECOND,
             ..self
         }
     }
@@ -179,6 +184,26 @@ impl<R: RecordEntity> Occupied<R> {
         }
         Ok(intervals.into_iter().collect())
     }
+}
+
+/// Whether at most two records a bucket are there, so that reading all of them is cheapest.
+pub(super) async fn are_sparse<R: RecordEntity, C: ConnectionTrait>(
+    records: &Select<R>,
+    buckets: usize,
+    db: &C,
+) -> Result<bool, DbErr> {
+    let most = 2 * buckets as u64;
+    let mut some = records.clone().into_query();
+    some.clear_selects()
+        .expr_as(Expr::val(1), "one")
+        .limit(most + 1);
+    let count = Query::select()
+        .expr_as(Expr::cust("COUNT(*)"), "records")
+        .from_subquery(some, "some")
+        .take();
+    let row = db.query_one(&count).await.map_err(failed::<R>)?;
+    let records: i64 = row.map_or(Ok(0), |row| row.try_get("", "records"))?;
+    Ok(u64::try_from(records).is_ok_and(|records| records <= most))
 }
 
 /// A bucket in SQL: its place among those of a statement, and its edges.

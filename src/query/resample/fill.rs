@@ -2,35 +2,62 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, PrimaryKeyTrait, QueryFilter};
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, IdenStatic, PrimaryKeyTrait, QueryFilter};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::cuts::{Cuts, Occupied};
+use super::one_row::OneRow;
+use super::pick::Pick;
 use super::rows::RowKey;
 use super::scope::Scope;
-use super::{Pick, Resample, failed, recorded_at};
+use super::{Resample, failed, recorded_at};
 use crate::RecordEntity;
 use crate::bulk::typed_key;
 use crate::dialect::Dialect;
 use crate::query::between::is_there;
-use crate::query::{between, held};
+use crate::query::diff::{json_of, time_of, values_of};
+use crate::query::{RecordQuery, between, held};
+use crate::time::MICROSECOND;
 
-const MICRO: TimeDelta = TimeDelta::microseconds(1);
-
-/// A bucket of one row, which may be empty.
+/// A bucket of one row, or of all, which may be empty.
+///
+/// As JSON an object: `start`, `row` (the key; a list of its columns where it has several) and
+/// `record`, which is null or has `recorded_at`, `event` and the recorded values.
 #[derive(Clone, Debug)]
 pub struct Bucket<R: RecordEntity> {
     /// Where it begins.
     pub start: DateTime<Utc>,
     /// The record that was picked for it.
     pub record: Option<R::Model>,
-    row: RowKey,
+    row: Option<RowKey>,
 }
 
 impl<R: RecordEntity> Bucket<R> {
-    /// The key of the row.
-    pub fn row(&self) -> <<R::Recording as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType {
-        typed_key::<R::Recording>(self.row.clone().into_values())
+    /// The key of the row; none where all rows were taken together.
+    pub fn row(
+        &self,
+    ) -> Option<<<R::Recording as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType> {
+        let row = self.row.clone()?;
+        Some(typed_key::<R::Recording>(row.into_values()))
+    }
+}
+
+impl<R: RecordEntity> Serialize for Bucket<R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("start", &self.start.to_rfc3339())?;
+        if let Some(row) = &self.row {
+            map.serialize_entry("row", row)?;
+        }
+        let record = self.record.as_ref().map(|record| {
+            let mut json = json_of(record, [R::RECORDED_AT, R::EVENT]);
+            json.insert(R::RECORDED_AT.as_str().to_owned(), time_of(record));
+            json.extend(values_of(record));
+            json
+        });
+        map.serialize_entry("record", &record)?;
+        map.end()
     }
 }
 
@@ -55,7 +82,7 @@ impl<R: RecordEntity> WithGaps<R> {
     /// [`RecordError::Resample`](crate::RecordError::Resample) for more buckets than may be filled.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Bucket<R>>, DbErr> {
         let scope = Scope::of(&self.0, Dialect::of(db));
-        let most = self.0.clone();
+        let resample = self.0.clone();
         let starts = match self.0.forward_fill {
             true => in_force(&self.0, &scope, db).await?,
             false => scope.starts(&self.0, db).await?,
@@ -65,15 +92,18 @@ impl<R: RecordEntity> WithGaps<R> {
             .buckets(db)
             .await?
             .into_iter()
-            .map(|(start, record)| ((start, RowKey::of::<R>(&record)), record))
+            .map(|(start, record)| ((start, resample.row_of(&record)), record))
             .collect();
-        let rows = scope.rows_of(found.keys().map(|(_, row)| row));
-        most.bounded(starts.len(), rows.len())?;
+        let rows = match resample.all_rows {
+            true => vec![RowKey::default()],
+            false => scope.rows_of(found.keys().map(|(_, row)| row)),
+        };
+        resample.bounded(starts.len(), rows.len())?;
         let mut buckets = Vec::with_capacity(starts.len() * rows.len());
         for start in starts {
             for row in &rows {
                 let record = found.remove(&(start, row.clone()));
-                let row = row.clone();
+                let row = (!resample.all_rows).then(|| row.clone());
                 buckets.push(Bucket { start, record, row });
             }
         }
@@ -88,7 +118,7 @@ async fn in_force<R: RecordEntity, C: ConnectionTrait>(
     db: &C,
 ) -> Result<Vec<DateTime<Utc>>, DbErr> {
     match scope.reaching_back()?.in_force(resample, db).await? {
-        Some((begin, end)) => Cuts::of(resample).starts(begin, end - MICRO, resample.most),
+        Some((begin, end)) => Cuts::of(resample).starts(begin, end - MICROSECOND, resample.most),
         None => Ok(Vec::new()),
     }
 }
@@ -107,12 +137,13 @@ pub(super) async fn forward_filled<R: RecordEntity, C: ConnectionTrait>(
         return Ok(Vec::new());
     };
     let mut state = BTreeMap::new();
-    let at_first = match scope.state(first, db) {
-        Some(state) => state,
-        None => scope.records().clone().filter(held::<R>(first)),
+    let up_to_first = || scope.records().clone().filter(held::<R>(first));
+    let at_first = match resample.all_rows {
+        true => up_to_first().latest(),
+        false => scope.state(first, db).unwrap_or_else(up_to_first),
     };
     for record in at_first.all(db).await.map_err(failed::<R>)? {
-        change::<R>(&mut state, record);
+        change(resample, &mut state, record);
     }
     let mut changes = changes(resample, &scope, first, last, db)
         .await?
@@ -121,7 +152,7 @@ pub(super) async fn forward_filled<R: RecordEntity, C: ConnectionTrait>(
     let mut filled = Vec::new();
     for start in starts {
         while let Some(record) = next.take_if(|record| is_by::<R>(record, start)) {
-            change::<R>(&mut state, record);
+            change(resample, &mut state, record);
             next = changes.next();
         }
         resample.bounded(filled.len() + state.len(), 1)?;
@@ -134,8 +165,12 @@ fn is_by<R: RecordEntity>(record: &R::Model, start: DateTime<Utc>) -> bool {
     recorded_at::<R>(record).is_ok_and(|at| at <= start)
 }
 
-fn change<R: RecordEntity>(state: &mut BTreeMap<RowKey, R::Model>, record: R::Model) {
-    let row = RowKey::of::<R>(&record);
+fn change<R: RecordEntity>(
+    resample: &Resample<R>,
+    state: &mut BTreeMap<RowKey, R::Model>,
+    record: R::Model,
+) {
+    let row = resample.row_of(&record);
     if is_there::<R>(&record) {
         state.insert(row, record);
     } else {
@@ -151,8 +186,12 @@ async fn changes<R: RecordEntity, C: ConnectionTrait>(
     last: DateTime<Utc>,
     db: &C,
 ) -> Result<Vec<R::Model>, DbErr> {
-    let from = first + MICRO;
-    let select = between(scope.records().clone(), Some(from), Some(last + MICRO));
+    let from = first + MICROSECOND;
+    let select = between(
+        scope.records().clone(),
+        Some(from),
+        Some(last + MICROSECOND),
+    );
     let whole = Resample {
         select: scope.records().clone(),
         pick: Pick::Last,
@@ -160,13 +199,13 @@ async fn changes<R: RecordEntity, C: ConnectionTrait>(
         forward_fill: false,
         ..resample.clone()
     };
-    let row = super::OneRow::of(&whole.select, db.get_database_backend());
+    let row = OneRow::of(&whole.select, db.get_database_backend());
     let mut found = Vec::new();
     let mut occupied = Occupied::new(select, Cuts::of(resample).late(), from, last);
     while let Some(intervals) = occupied.next(db).await? {
         found.extend(match &row {
             Some(row) => row.seek(db, &intervals, Pick::Last).await?,
-            None => whole.group(db, &intervals).await?,
+            None => whole.of_several(db, &intervals).await?,
         });
     }
     found.sort_by_cached_key(|record| recorded_at::<R>(record).ok());

@@ -10,15 +10,15 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, IdenStatic, Order, QueryResult, QueryTrait};
 
-use super::agg::{Agg, Aggregate, What, when_empty};
+use super::agg::{Aggregate, Asking, What, when_empty};
 use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
 use super::failed;
 use super::one_row::STATEMENT;
-use super::rows::{RowKey, keys, select_keys};
+use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
-use crate::query::{own, table_of};
+use crate::query::{keys, own, table_of};
 use crate::{Event, Number, RecordEntity, RecordError};
 
 /// The numbers of each bucket and row.
@@ -57,11 +57,11 @@ impl<C: ColumnTrait> Measured<C> {
     }
 }
 
-/// Nothing in deletions.
+/// Nothing in deletions and marks of erasures.
 pub(super) fn living(event: &str, value: &str) -> String {
     format!(
-        "CASE WHEN {event} <> '{}' THEN {value} END",
-        Event::Deleted.as_str()
+        "CASE WHEN {event} NOT IN ('{}') THEN {value} END",
+        Event::ENDINGS.map(Event::as_str).join("', '")
     )
 }
 
@@ -90,26 +90,24 @@ struct Measure<'a, R: RecordEntity> {
 
 /// What is asked for, but for time-weighted means.
 pub(super) async fn measured<R: RecordEntity, C: ConnectionTrait>(
-    agg: &Agg<R>,
-    scope: &Scope<R>,
-    parts: &[Aggregate<R::Column>],
-    dialect: Dialect,
+    asking: &Asking<'_, R>,
     db: &C,
 ) -> Result<Found, DbErr> {
+    let resample = &asking.agg.resample;
     let measure = Measure {
-        parts,
-        columns: columns::<R>(parts)?,
-        scope,
-        dialect,
-        all_rows: agg.is_over_all(),
+        parts: asking.parts,
+        columns: columns::<R>(asking.parts)?,
+        scope: asking.scope,
+        dialect: asking.dialect,
+        all_rows: asking.agg.is_over_all(),
     };
-    let select = scope.select();
+    let select = asking.scope.select();
     let mut found = Found::new();
-    let Some((first, last)) = agg.resample.ends(select.clone(), db).await? else {
+    let Some((first, last)) = resample.ends(select.clone(), db).await? else {
         return Ok(found);
     };
     let together = measure.together();
-    let mut occupied = Occupied::new(select, Cuts::of(&agg.resample), first, last);
+    let mut occupied = Occupied::new(select, Cuts::of(resample), first, last);
     while let Some(intervals) = occupied.next(db).await? {
         for intervals in intervals.chunks(together) {
             let statement = measure.statement(intervals);

@@ -2,43 +2,41 @@
 
 use std::marker::PhantomData;
 
-use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement, UnionType};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, FromQueryResult, Iterable, JoinType,
     QueryFilter, QueryTrait, Select, Value,
 };
 
+use super::bounds::{Ends, apart, windowed};
 use super::cuts::{Interval, of_arrays};
-use super::{Pick, failed};
-use crate::RecordEntity;
+use super::pick::Pick;
+use super::{PICKED, failed};
 use crate::dialect::{BucketSeek, Dialect, bind_time};
-use crate::query::{between, own, utc};
-use crate::typed::Key;
+use crate::query::own;
+use crate::{ColumnOf, RecordEntity};
 
 /// Buckets of one statement. MariaDB, whose buckets are queries of a UNION, opens the table once for
 /// each.
 pub(super) const STATEMENT: usize = 256;
 
-/// The time to pick.
-const PICKED: &str = "picked";
+/// Each column of the key with its value.
+type KeyOf<R> = Vec<(ColumnOf<R>, Value)>;
 
 /// The records of one row, perhaps of a window of time.
 #[derive(Debug)]
 pub(super) struct OneRow<R: RecordEntity> {
-    key: Key,
-    pub(super) since: Option<DateTime<Utc>>,
-    pub(super) until: Option<DateTime<Utc>>,
+    key: KeyOf<R>,
+    pub(super) ends: Ends,
     record: PhantomData<fn() -> R>,
 }
 
 impl<R: RecordEntity> OneRow<R> {
     /// All records of the row with this key.
-    pub(super) fn whole(key: Key) -> Self {
+    pub(super) fn whole(key: KeyOf<R>) -> Self {
         Self {
             key,
-            since: None,
-            until: None,
+            ends: Ends::default(),
             record: PhantomData,
         }
     }
@@ -48,29 +46,18 @@ impl<R: RecordEntity> OneRow<R> {
     pub(super) fn of(select: &Select<R>, backend: DbBackend) -> Option<Self> {
         let given = QueryTrait::build(select, backend);
         let values = given.values.map_or_else(Vec::new, |values| values.0);
-        let (key, bounds) = values.split_at_checked(R::key().len())?;
-        let bounds: Option<Vec<_>> = bounds.iter().cloned().map(utc).collect();
-        let windows = match bounds?[..] {
-            [] => vec![(None, None)],
-            [bound] => vec![(Some(bound), None), (None, Some(bound))],
-            [since, until] => vec![(Some(since), Some(until))],
-            _ => return None,
-        };
-        let rows = windows.into_iter().map(|(since, until)| Self {
-            since,
-            until,
-            ..Self::whole(key.to_vec())
+        let (key, times) = apart(&values).find(|(key, _)| key.len() == R::key().len())?;
+        let columns = R::key().into_iter().map(|(_, column)| column);
+        let key: KeyOf<R> = columns.zip(key.iter().cloned()).collect();
+        let row = key.iter().fold(R::find(), |select, (column, value)| {
+            select.filter(column.eq(value.clone()))
         });
-        rows.into_iter()
-            .find(|row| QueryTrait::build(&row.select(), backend).sql == given.sql)
-    }
-
-    fn select(&self) -> Select<R> {
-        let keys = R::key().into_iter().map(|(_, column)| column);
-        let select = keys.zip(&self.key).fold(R::find(), |select, (key, value)| {
-            select.filter(key.eq(value.clone()))
-        });
-        between(select, self.since, self.until)
+        let same = windowed(&row, &times)
+            .find(|(windowed, _)| QueryTrait::build(windowed, backend).sql == given.sql);
+        same.map(|(_, ends)| Self {
+            ends,
+            ..Self::whole(key)
+        })
     }
 
     /// The record to pick of each of these buckets; the window does not matter any more.
@@ -107,16 +94,16 @@ impl<R: RecordEntity> OneRow<R> {
     fn records(&self) -> SelectStatement {
         let mut records = Query::select();
         records.from_as(R::default().table_ref(), "x");
-        for ((_, column), value) in R::key().into_iter().zip(&self.key) {
-            records.and_where(Expr::col(("x", column)).eq(value.clone()));
+        for (column, value) in &self.key {
+            records.and_where(Expr::col(("x", *column)).eq(value.clone()));
         }
         records
     }
 
     fn is_this_row(&self) -> Condition {
-        let keys = R::key().into_iter().zip(&self.key);
-        keys.fold(Condition::all(), |all, ((_, column), value)| {
-            all.add(own::<R>(column).eq(value.clone()))
+        let key = self.key.iter();
+        key.fold(Condition::all(), |all, (column, value)| {
+            all.add(own::<R>(*column).eq(value.clone()))
         })
     }
 

@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::sea_query::SelectStatement;
-use sea_orm::{ColumnTrait, DbErr, IdenStatic, QueryResult, Value};
+use sea_orm::sea_query::{ArrayType, SelectStatement};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, IdenStatic, ModelTrait, QueryResult, Value};
 use serde::ser::{Serialize, Serializer};
 
 use crate::RecordEntity;
 use crate::bulk::{KeyOfEntity, untyped_key};
-use crate::query::own;
-use crate::typed::{Key, key_columns};
+use crate::query::{key_of, keys, own};
+use crate::typed::{Key, is_null, key_columns};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
 /// its bytes. The empty one stands for all rows.
@@ -32,6 +32,16 @@ impl RowKey {
         Self { values, places }
     }
 
+    /// The key that filters name, in the types that it has; none where they do not fit.
+    pub(super) fn given<R: RecordEntity>(values: Key) -> Option<Self> {
+        let columns = key_columns::<R::Recording>().into_iter();
+        let values = columns.zip(values).map(|(column, value)| {
+            let ty = <R::Recording as EntityTrait>::Model::get_value_type(column);
+            typed(value, &ty)
+        });
+        values.collect::<Option<_>>().map(Self::new)
+    }
+
     pub(super) fn into_values(self) -> Key {
         self.values
     }
@@ -44,20 +54,8 @@ impl RowKey {
     }
 
     pub(super) fn of<R: RecordEntity>(record: &R::Model) -> Self {
-        use sea_orm::ModelTrait;
-        Self::new(keys::<R>().map(|key| record.get(key)).collect())
+        Self::new(key_of::<R>(record))
     }
-}
-
-/// The columns that repeat the key, in the order of the primary key.
-pub(super) fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
-    let pairs = R::key();
-    let columns = key_columns::<R::Recording>().into_iter();
-    columns.filter_map(move |key| {
-        let mut pairs = pairs.iter();
-        let pair = pairs.find(|(source, _)| source.as_str() == key.as_str());
-        pair.map(|(_, column)| *column)
-    })
 }
 
 /// Selects the key, so that [`RowKey::read`] finds it.
@@ -65,6 +63,30 @@ pub(super) fn select_keys<R: RecordEntity>(query: &mut SelectStatement) {
     for key in keys::<R>() {
         query.expr_as(key.select_as(own::<R>(key)), key.as_str());
     }
+}
+
+/// A value of this type; an integer is as good in another width.
+fn typed(value: Value, ty: &ArrayType) -> Option<Value> {
+    if is_null(&value) {
+        return None;
+    }
+    if value.array_type() == *ty {
+        return Some(value);
+    }
+    let Place::Integer(n) = place(&value) else {
+        return None;
+    };
+    Some(match ty {
+        ArrayType::TinyInt => i8::try_from(n).ok()?.into(),
+        ArrayType::SmallInt => i16::try_from(n).ok()?.into(),
+        ArrayType::Int => i32::try_from(n).ok()?.into(),
+        ArrayType::BigInt => i64::try_from(n).ok()?.into(),
+        ArrayType::TinyUnsigned => u8::try_from(n).ok()?.into(),
+        ArrayType::SmallUnsigned => u16::try_from(n).ok()?.into(),
+        ArrayType::Unsigned => u32::try_from(n).ok()?.into(),
+        ArrayType::BigUnsigned => u64::try_from(n).ok()?.into(),
+        _ => return None,
+    })
 }
 
 fn place(value: &Value) -> Place {

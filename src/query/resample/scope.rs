@@ -7,29 +7,27 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, IdenStatic, QueryFilter, QueryTrait, Select, Value,
 };
 
 use super::Resample;
+use super::bounds::{Ends, apart, windowed};
 use super::cuts::Cuts;
 use super::rows::RowKey;
 use crate::dialect::Dialect;
-use crate::query::{RecordQuery, between, held, table_of, unordered, utc};
-use crate::time::truncate_to_micros;
+use crate::query::{RecordQuery, between, held, keys, table_of, unordered};
+use crate::time::{MICROSECOND, truncate_to_micros};
 use crate::typed::Key;
 use crate::{Event, RecordEntity, RecordError};
-
-const MICRO: TimeDelta = TimeDelta::microseconds(1);
 
 /// A select, apart from its window.
 #[derive(Clone, Debug)]
 pub(super) struct Scope<R: RecordEntity> {
     /// What is selected, of all time.
     records: Select<R>,
-    since: Option<DateTime<Utc>>,
-    until: Option<DateTime<Utc>>,
+    ends: Ends,
     /// Whether filters name keys and nothing else.
     by_key: bool,
     /// Whether there are filters on time that are no window of ours.
@@ -45,8 +43,7 @@ impl<R: RecordEntity> Scope<R> {
             ..Self::over(resample.select.clone(), false)
         });
         if let Some(window) = resample.window {
-            scope.since = scope.since.max(window.since());
-            scope.until = [scope.until, window.until()].into_iter().flatten().min();
+            scope.ends = scope.ends.and(window.since(), window.until());
         }
         scope
     }
@@ -54,8 +51,7 @@ impl<R: RecordEntity> Scope<R> {
     fn over(records: Select<R>, by_key: bool) -> Self {
         Self {
             records,
-            since: None,
-            until: None,
+            ends: Ends::default(),
             by_key,
             hides: false,
             row: None,
@@ -66,22 +62,20 @@ impl<R: RecordEntity> Scope<R> {
     fn by_text(select: &Select<R>, dialect: Dialect) -> Option<Self> {
         let given = dialect.build(select.as_query());
         let values = given.values.map_or_else(Vec::new, |values| values.0);
-        for bounds in 0..=values.len().min(2) {
-            let (keys, bounds) = values.split_at_checked(values.len() - bounds)?;
-            let Some(bounds) = bounds.iter().cloned().map(utc).collect::<Option<Vec<_>>>() else {
-                break;
-            };
+        for (keys, times) in apart(&values) {
             for (records, row) in among_keys::<R>(keys) {
-                for (since, until) in windows(&bounds) {
-                    let windowed = between(records.clone(), since, until);
-                    if dialect.build(windowed.as_query()).sql == given.sql {
-                        return Some(Self {
-                            since,
-                            until,
-                            row: row.map(RowKey::new),
-                            ..Self::over(records, true)
-                        });
-                    }
+                let mut windowed = windowed(&records, &times);
+                let same = windowed.find(|(windowed, _)| {
+                    let text = dialect.build(windowed.as_query()).sql;
+                    text == given.sql
+                });
+                if let Some((_, ends)) = same {
+                    drop(windowed);
+                    return Some(Self {
+                        ends,
+                        row: row.and_then(RowKey::given::<R>),
+                        ..Self::over(records, true)
+                    });
                 }
             }
         }
@@ -90,7 +84,7 @@ impl<R: RecordEntity> Scope<R> {
 
     /// What is selected, in the window.
     pub(super) fn select(&self) -> Select<R> {
-        between(self.records.clone(), self.since, self.until)
+        between(self.records.clone(), self.ends.since, self.ends.until)
     }
 
     /// What is selected, of all time.
@@ -98,27 +92,27 @@ impl<R: RecordEntity> Scope<R> {
         &self.records
     }
 
-    /// The same, for what must be known of the time before the window.
+    /// The same, for what must know the window, or what held before it.
     pub(super) fn reaching_back(&self) -> Result<&Self, RecordError> {
         if !self.hides {
             return Ok(self);
         }
         let time = R::RECORDED_AT.as_str();
         let problem = format!(
-            "a filter on `{time}` hides what held before; take it off, and give the window by \
-             `resample(…)?.within(window)`"
+            "a filter on `{time}` hides what held before, and where the buckets begin and end; take \
+             it off, and give the window by `resample(…)?.within(window)`"
         );
         Err(RecordError::resample(table_of::<R>(), problem))
     }
 
     /// The record of each row in force at a moment, where its past is not known to be empty.
     pub(super) fn state<C: ConnectionTrait>(&self, at: DateTime<Utc>, db: &C) -> Option<Select<R>> {
-        self.since?;
+        self.ends.since?;
         Some(if self.by_key {
             self.records.clone().as_of(at).into_select(db)
         } else {
             let latest = self.records.clone().filter(held::<R>(at)).latest_of_each();
-            latest.filter(R::EVENT.ne(Event::Deleted))
+            latest.filter(R::EVENT.is_not_in(Event::ENDINGS))
         })
     }
 
@@ -129,8 +123,11 @@ impl<R: RecordEntity> Scope<R> {
         resample: &Resample<R>,
         db: &C,
     ) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, DbErr> {
-        let end = self.until.map_or(self.now, |until| until.min(self.now));
-        let begin = match self.since {
+        let end = self
+            .ends
+            .until
+            .map_or(self.now, |until| until.min(self.now));
+        let begin = match self.ends.since {
             Some(since) => Some(since),
             None => resample
                 .ends(self.select(), db)
@@ -147,11 +144,12 @@ impl<R: RecordEntity> Scope<R> {
         resample: &Resample<R>,
         db: &C,
     ) -> Result<Vec<DateTime<Utc>>, DbErr> {
+        self.reaching_back()?;
         let ends = resample.ends(self.select(), db).await?;
-        let first = self.since.or(ends.map(|(first, _)| first));
-        let end = match (self.since, self.until) {
+        let first = self.ends.since.or(ends.map(|(first, _)| first));
+        let end = match (self.ends.since, self.ends.until) {
             (None, None) => None,
-            (_, until) => Some(until.map_or(self.now, |until| until.min(self.now)) - MICRO),
+            (_, until) => Some(until.map_or(self.now, |until| until.min(self.now)) - MICROSECOND),
         };
         // A record is never outside, also where its writer's clock ran ahead.
         let last = end.max(ends.map(|(_, last)| last));
@@ -171,41 +169,29 @@ impl<R: RecordEntity> Scope<R> {
     }
 }
 
-/// Selects that these values may be the keys of.
+/// Selects that these values may be the keys of, in the order in which `records_of` binds them; with
+/// the key of the one row, in that of the primary key.
 fn among_keys<R: RecordEntity>(values: &[Value]) -> Vec<(Select<R>, Option<Key>)> {
-    let keys: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
+    let columns: Vec<_> = R::key().into_iter().map(|(_, column)| column).collect();
     let mut selects = Vec::new();
     if values.is_empty() {
         selects.push((R::find(), None));
     }
-    if values.len() == keys.len() {
-        let pairs = keys.iter().zip(values);
-        let one = pairs.fold(R::find(), |select, (key, value)| {
-            select.filter(key.eq(value.clone()))
+    if values.len() == columns.len() {
+        let pairs = || columns.iter().zip(values);
+        let one = pairs().fold(R::find(), |select, (column, value)| {
+            select.filter(column.eq(value.clone()))
         });
-        let primary: Vec<_> = super::rows::keys::<R>()
-            .filter_map(|column| {
-                let mut keys = keys.iter();
-                let place = keys.position(|key| key.as_str() == column.as_str())?;
-                values.get(place).cloned()
-            })
-            .collect();
-        selects.push((one, Some(primary)));
+        let key = keys::<R>().filter_map(|key| {
+            let value = pairs().find(|(column, _)| column.as_str() == key.as_str());
+            value.map(|(_, value)| value.clone())
+        });
+        selects.push((one, Some(key.collect())));
     }
-    if let ([key], false) = (keys.as_slice(), values.is_empty()) {
+    if let ([key], false) = (columns.as_slice(), values.is_empty()) {
         selects.push((R::find().filter(key.is_in(values.iter().cloned())), None));
     }
     selects
-}
-
-type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
-
-fn windows(bounds: &[DateTime<Utc>]) -> Vec<Ends> {
-    match *bounds {
-        [bound] => vec![(Some(bound), None), (None, Some(bound))],
-        [since, until] => vec![(Some(since), Some(until))],
-        _ => vec![(None, None)],
-    }
 }
 
 fn names_time<R: RecordEntity>(select: &Select<R>, dialect: Dialect) -> bool {

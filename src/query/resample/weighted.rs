@@ -10,17 +10,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbErr, IdenStatic, QueryResult, QueryTrait};
 
-use super::agg::{Agg, Aggregate, What, when_empty};
+use super::agg::{Aggregate, Asking, What, when_empty};
 use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
 use super::measure::{BUCKET, Found, GROUPS, bound, interval_in, kind_of, living};
 use super::one_row::STATEMENT;
-use super::rows::{RowKey, keys, select_keys};
+use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
 use super::{failed, time_in};
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
-use crate::query::{between, own, table_of};
-use crate::{Number, RecordEntity};
+use crate::query::{between, keys, own, table_of};
+use crate::time::MICROSECOND;
+use crate::{Number, RecordEntity, RecordError};
 
 /// The records of a bucket, each beside the time of the next.
 const RECORDS: &str = "agg_records";
@@ -39,9 +40,10 @@ struct Area {
 }
 
 impl Area {
+    /// No time adds nothing, also of a value that is infinite.
     fn add(&mut self, value: Option<f64>, length: TimeDelta) {
         let micros = length.num_microseconds().unwrap_or(i64::MAX);
-        if let Some(value) = value {
+        if let (Some(value), true) = (value, micros > 0) {
             self.sum += value * micros as f64;
             self.micros += micros;
         }
@@ -70,66 +72,81 @@ struct Weighted<'a, R: RecordEntity> {
 
 /// Adds the time-weighted means that are asked for.
 pub(super) async fn weighted<R: RecordEntity, C: ConnectionTrait>(
-    agg: &Agg<R>,
-    scope: &Scope<R>,
-    parts: &[Aggregate<R::Column>],
-    dialect: Dialect,
+    asking: &Asking<'_, R>,
     db: &C,
     found: &mut Found,
 ) -> Result<(), DbErr> {
+    let resample = &asking.agg.resample;
+    let columns = columns::<R>(asking.parts)?;
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let scope = asking.scope.reaching_back()?;
+    let Some((begin, end)) = scope.in_force(resample, db).await? else {
+        return Ok(());
+    };
+    let weighted = Weighted {
+        scope,
+        dialect: asking.dialect,
+        columns,
+    };
+    let cuts = Cuts::of(resample);
+    let last = end - MICROSECOND;
+    let starts: Vec<_> = cuts.starts::<DbErr>(begin, last, resample.most)?;
+    let mut held = weighted.carried_in(begin, db).await?;
+    let mut pieces = weighted.pieces(cuts, begin, last, db).await?;
+    let mut filled = 0;
+    let ends = starts.iter().skip(1).copied().chain([end]);
+    for (start, until) in starts.iter().copied().zip(ends) {
+        let bucket = (Ord::max(start, begin), until);
+        let areas = weighted.bucket(&mut held, pieces.remove(&start).unwrap_or_default(), bucket);
+        let areas = match asking.agg.is_over_all() {
+            true => together(areas).into_iter().collect(),
+            false => areas,
+        };
+        filled += put(found, asking.parts, start, areas);
+        resample.bounded(filled, 1)?;
+    }
+    Ok(())
+}
+
+fn columns<R: RecordEntity>(
+    parts: &[Aggregate<R::Column>],
+) -> Result<Vec<(R::Column, NumberKind)>, RecordError> {
     let mut columns = Vec::new();
     for part in parts {
         if let (What::TimeWeightedMean, Some(column)) = (part.what, part.column) {
             columns.push((column, kind_of::<R>(part, column)?));
         }
     }
-    if columns.is_empty() {
-        return Ok(());
-    }
-    let scope = scope.reaching_back()?;
-    let Some((begin, end)) = scope.in_force(&agg.resample, db).await? else {
-        return Ok(());
-    };
-    let weighted = Weighted {
-        scope,
-        dialect,
-        columns,
-    };
-    let cuts = Cuts::of(&agg.resample);
-    let last = end - TimeDelta::microseconds(1);
-    let starts: Vec<_> = cuts.starts::<DbErr>(begin, last, agg.resample.most)?;
-    let mut held = weighted.carried_in(begin, db).await?;
-    let mut pieces = weighted.pieces(cuts, begin, last, db).await?;
-    let empty: Vec<_> = parts.iter().map(when_empty).collect();
-    let mut filled = 0;
-    let ends = starts.iter().skip(1).copied().chain([end]);
-    for (start, until) in starts.iter().copied().zip(ends) {
-        let bucket = (Ord::max(start, begin), until);
-        let areas = weighted.bucket(&mut held, pieces.remove(&start).unwrap_or_default(), bucket);
-        let areas = match agg.is_over_all() {
-            true => together(areas).into_iter().collect(),
-            false => areas,
-        };
-        for (row, areas) in areas {
-            let means: Vec<_> = areas.into_iter().map(Area::mean).collect();
-            let place = (start, row);
-            if means.iter().all(Option::is_none) && !found.contains_key(&place) {
-                continue;
-            }
-            let mut means = means.into_iter();
-            let values = found.entry(place).or_insert_with(|| {
-                filled += 1;
-                empty.clone()
-            });
-            for (value, part) in values.iter_mut().zip(parts) {
-                if part.what == What::TimeWeightedMean {
-                    *value = means.next().flatten();
-                }
-            }
+    Ok(columns)
+}
+
+/// Puts the means of a bucket to what was found, and answers how many places that made.
+fn put<C: IdenStatic>(
+    found: &mut Found,
+    parts: &[Aggregate<C>],
+    start: DateTime<Utc>,
+    areas: BTreeMap<RowKey, Vec<Area>>,
+) -> usize {
+    let mut made = 0;
+    for (row, areas) in areas {
+        let means: Vec<_> = areas.into_iter().map(Area::mean).collect();
+        let place = (start, row);
+        if means.iter().all(Option::is_none) && !found.contains_key(&place) {
+            continue;
         }
-        agg.resample.bounded(filled, 1)?;
+        let values = found.entry(place).or_insert_with(|| {
+            made += 1;
+            parts.iter().map(when_empty).collect()
+        });
+        let of_means = values.iter_mut().zip(parts);
+        let of_means = of_means.filter(|(_, part)| part.what == What::TimeWeightedMean);
+        for ((value, _), mean) in of_means.zip(means) {
+            *value = mean;
+        }
     }
-    Ok(())
+    made
 }
 
 /// Those of all rows in one.
@@ -184,7 +201,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
         begin: DateTime<Utc>,
         db: &C,
     ) -> Result<BTreeMap<RowKey, Values>, DbErr> {
-        let before = begin - TimeDelta::microseconds(1);
+        let before = begin - MICROSECOND;
         let Some(state) = self.scope.state(before, db) else {
             return Ok(BTreeMap::new());
         };
@@ -222,7 +239,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
         last: DateTime<Utc>,
         db: &C,
     ) -> Result<BTreeMap<DateTime<Utc>, Vec<Piece>>, DbErr> {
-        let end = last + TimeDelta::microseconds(1);
+        let end = last + MICROSECOND;
         let select = between(self.scope.records().clone(), Some(begin), Some(end));
         let bound = bound(self.scope, self.dialect);
         let most = self.dialect.max_parameters();

@@ -2,7 +2,7 @@ mod entity {
     use sea_orm::entity::prelude::*;
     use sea_orm_record::prelude::*;
 
-    #[recorded(columns(titel, id, other, ignored, secret, title, title))]
+    #[recorded(columns(titel, id, other, ignored, secret, title, title, note?))]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "entity")]
@@ -12,6 +12,7 @@ mod entity {
         pub title: String,
         #[recorded(skip)]
         pub secret: String,
+        pub note: Option<String>,
         #[sea_orm(ignore)]
         pub ignored: i32,
         pub other_id: i32,

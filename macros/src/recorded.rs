@@ -23,9 +23,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         Ok(other) => return refuse(&other, WRONG_PLACE),
         Err(error) => return error.into_compile_error(),
     };
-    let module = source::take_skips(&mut model).and_then(|skipped| {
+    let module = source::take_words(&mut model).and_then(|words| {
         check_place(&model)?;
-        let source = source::Source::new(&model, &skipped)?;
+        let source = source::Source::new(&model, &words)?;
         let plan = plan::plan(syn::parse2(args)?, &source)?;
         Ok(emit::module(&plan))
     });

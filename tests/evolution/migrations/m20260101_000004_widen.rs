@@ -1,0 +1,34 @@
+//! Record tables: `gadget_record`. Written by `record generate`; no entity is needed for it.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_record_migration::ChangeRecordTable;
+
+#[derive(DeriveMigrationName)]
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ChangeRecordTable::new("gadget_record")
+            .change_type(
+                "title",
+                ColumnType::String(StringLen::N(40)),
+                ColumnType::Text,
+            )
+            .apply(manager)
+            .await?;
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        ChangeRecordTable::new("gadget_record")
+            .change_type(
+                "title",
+                ColumnType::Text,
+                ColumnType::String(StringLen::N(40)),
+            )
+            .apply(manager)
+            .await?;
+        Ok(())
+    }
+}
