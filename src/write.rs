@@ -337,12 +337,11 @@ impl<'w> Writer<'w> {
 
     /// The values of `v`, row by row.
     fn cells<'r>(&'r self, from: From, rows: &'r [Row]) -> impl Iterator<Item = Value> + 'r {
-        let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
+        let brought: Arc<[usize]> = self.brought(from).map(|(index, _)| index).collect();
         rows.iter().flat_map(move |row| {
-            let values: Vec<_> = brought
-                .iter()
-                .filter_map(|index| row.values.get(*index).cloned())
-                .collect();
+            let brought = Arc::clone(&brought);
+            let places = (0..brought.len()).map(move |place| brought[place]);
+            let values = places.filter_map(|place| row.values.get(place).cloned());
             row.key.iter().cloned().chain(values)
         })
     }

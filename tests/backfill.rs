@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use sea_orm::{
@@ -15,7 +14,7 @@ use sea_orm_record::{
 };
 
 use crate::blog::{self, article, note};
-use crate::harness::each_database;
+use crate::harness::{each_database, once_held_up};
 
 /// Keys of two columns.
 pub mod pallet {
@@ -225,12 +224,9 @@ each_database! {
         let txn = recorded.begin().await.unwrap();
         let row = note::ActiveModel { id: Set(2), text: Set("saved".to_owned()), ..Default::default() };
         row.update(&txn).await.unwrap();
-        let of = db.clone();
-        let running = tokio::spawn(async move { backfill(note::Entity).exec(&of).await });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(!running.is_finished());
-        txn.commit().await.unwrap();
-        assert_eq!(numbers(running.await.unwrap().unwrap()), (3, 2));
+        let (filled, committed) = once_held_up(&db, backfill(note::Entity).exec(&db), txn.commit()).await;
+        committed.unwrap();
+        assert_eq!(numbers(filled.unwrap()), (3, 2));
         assert_eq!(events(&db).await[&2], [Event::Updated]);
         assert!(verify(note::Entity).exec(&db).await.unwrap().is_clean());
     }

@@ -15,7 +15,7 @@ use sea_orm_record::{Event, RecordedConnection, RecordedModel, RecordedTransacti
 use tokio::sync::{Barrier, Notify};
 
 use crate::blog::{self, article, note, topic};
-use crate::harness::{Engine, each_database};
+use crate::harness::{Engine, each_database, once_held_up};
 use crate::magazine::{self, Magazine, remark, section, story, story_tag, tag};
 
 /// Runs a unit of work until the database lets it through.
@@ -187,14 +187,13 @@ each_database! {
         // As a trait's save on a pool: the row is committed, and then recorded.
         db.execute_unprepared("UPDATE note SET text = 'after'").await.unwrap();
         txn.flush().await.unwrap();
-        let of = db.clone();
-        let recording = tokio::spawn(async move {
-            let note = note::Entity::find().one(&of).await.unwrap().unwrap();
-            note.record_now(&of).await
-        });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        txn.commit().await.unwrap();
-        recording.await.unwrap().unwrap();
+        let recording = async {
+            let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+            note.record_now(&db).await
+        };
+        let (recorded, committed) = once_held_up(&db, recording, txn.commit()).await;
+        recorded.unwrap();
+        committed.unwrap();
         let records = note::record::Entity::find().order_by_asc(note::record::Column::RecordedAt);
         let texts: Vec<_> = records.all(&db).await.unwrap().into_iter().map(|record| record.text).collect();
         assert_eq!(texts, ["before", "after"]);
@@ -216,14 +215,13 @@ each_database! {
         // As a trait's save on a pool: the row is committed, and then recorded.
         note::Entity::insert(row).exec_without_returning(&db).await.unwrap();
         txn.flush().await.unwrap();
-        let of = db.clone();
-        let recording = tokio::spawn(async move {
-            let note = note::Entity::find().one(&of).await.unwrap().unwrap();
-            note.record_now(&of).await
-        });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        txn.commit().await.unwrap();
-        recording.await.unwrap().unwrap();
+        let recording = async {
+            let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+            note.record_now(&db).await
+        };
+        let (recorded, committed) = once_held_up(&db, recording, txn.commit()).await;
+        recorded.unwrap();
+        committed.unwrap();
         let note = note::Entity::find().one(&db).await.unwrap().unwrap();
         assert_eq!(events(&note, &db).await, [Event::Created]);
     }
@@ -252,11 +250,9 @@ each_database! {
                 }
                 txn.commit().await
             };
-            let end = async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                edit.commit().await
-            };
-            tokio::try_join!(late, end).unwrap();
+            let (late, edited) = once_held_up(&db, late, edit.commit()).await;
+            late.unwrap();
+            edited.unwrap();
             let texts: Vec<_> = note.records().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap().into_iter().map(|record| record.text).collect();
             assert_eq!(texts, ["recorded", "edited"], "way {way}");
         }

@@ -6,19 +6,18 @@
 //! On SQLite, which has one writer at a time, the second waits from the start. The same with
 //! writers that nobody stops is in `concurrency`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, IsolationLevel, QueryOrder, Set, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    IntoActiveModel, IsolationLevel, QueryOrder, Set, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_record::{RecordedConnection, RecordedTransaction, is_retryable, verify};
 use tokio::sync::Notify;
 
 use crate::blog::{self, article, create_table, topic};
-use crate::harness::{Engine, each_database};
+use crate::harness::{Engine, each_database, once_held_up};
 use crate::magazine::{self, Magazine, remark, story_tag};
 
 /// A transaction that is stepped by hand.
@@ -65,31 +64,6 @@ impl Stepped for DatabaseTransaction {
     }
 }
 
-/// Waits until a transaction of this database waits for another, or until `is_past`.
-async fn until_held_up(db: &DatabaseConnection, is_past: &AtomicBool) {
-    let waiting = match db.get_database_backend() {
-        DbBackend::Postgres => {
-            "SELECT count(*) AS n FROM pg_stat_activity \
-             WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        }
-        DbBackend::MySql => {
-            // What InnoDB tells of its locks is too old where it is asked often.
-            "SELECT count(*) AS n FROM information_schema.processlist \
-             WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID() AND time_ms > 150"
-        }
-        _ => return tokio::time::sleep(Duration::from_millis(50)).await,
-    };
-    for _ in 0..1_000 {
-        let statement = Statement::from_string(db.get_database_backend(), waiting);
-        let row = db.query_one_raw(statement).await.unwrap().unwrap();
-        if row.try_get::<i64>("", "n").unwrap() > 0 || is_past.load(Ordering::Relaxed) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the other neither waits nor ends");
-}
-
 /// What is done in a transaction of its own.
 trait Step {
     async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr>;
@@ -100,23 +74,13 @@ async fn stepped<T: Stepped>(db: &DatabaseConnection, first: &impl Step, second:
     let begun = T::start(db).await.unwrap();
     first.run(&begun).await.unwrap();
     begun.record().await.unwrap();
-    let is_past = AtomicBool::new(false);
     let late = async {
         let txn = T::start(db).await?;
         second.run(&txn).await?;
         txn.record().await?;
         txn.end().await
     };
-    let late = async {
-        let ended = late.await;
-        is_past.store(true, Ordering::Relaxed);
-        ended
-    };
-    let end = async {
-        until_held_up(db, &is_past).await;
-        begun.end().await
-    };
-    let (late, end) = tokio::join!(late, end);
+    let (late, end) = once_held_up(db, late, begun.end()).await;
     end.unwrap();
     late.unwrap();
 }

@@ -145,6 +145,38 @@ each_database! {
         assert_eq!(numbers(rest), [3_498, 0, 1, 1, 0]);
     }
 
+    /// What was repaired before is done, and the rest is begun after the last key that was told.
+    async fn a_repair_that_is_dropped_goes_on_after_its_last_key(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let row = |id| note::ActiveModel { id: Set(id), ..note::draft("a") };
+        insert_many((1..=3_500).map(row), &db).await.unwrap();
+        db.execute_unprepared("UPDATE note SET text = 'b'").await.unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let repair = verify(note::Entity)
+            .progress(move |progress| tell.send((progress.so_far.repaired, progress.key)).unwrap())
+            .repair();
+        let first = tokio::select! {
+            biased;
+            progress = told.recv() => progress,
+            whole = repair.exec(&db) => panic!("it was not dropped: {whole:?}"),
+        };
+        let (mut repaired, mut key) = first.unwrap();
+        // A chunk that came to its end while it was dropped was told of as well.
+        while let Some((more, after)) = told.recv().await {
+            (repaired, key) = (more, after);
+        }
+        assert!(repaired >= 1_000 && repaired < 3_500, "{repaired}");
+        assert_eq!(key, Some(i32::try_from(repaired).unwrap()));
+        // With sqlx on MariaDB, a BEGIN that is given up leaves its transaction open in the pool.
+        db.close().await.unwrap();
+        let db = test.connect().await;
+        let rest = verify(note::Entity).after(key.unwrap()).repair().exec(&db).await.unwrap();
+        assert_eq!((rest.differing, rest.repaired), (3_500 - repaired, 3_500 - repaired));
+        assert!(verify(note::Entity).exec(&db).await.unwrap().is_clean());
+        assert_eq!(note::record::Entity::find().count(&db).await.unwrap(), 7_000);
+    }
+
     async fn saves_under_way_are_no_findings(test: TestDb) {
         let db = test.connect().await;
         let magazine = Magazine::new(&db).await;

@@ -1,9 +1,12 @@
 //! The lines of `docs/write-paths.md` that have no other test.
 
+use std::time::Duration;
+
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter, Set, Statement, TransactionTrait,
+    IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter, Set, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_record::{
     Event, RecordError, RecordedConnection, RecordedModel, UnseenWrites, capture, delete_many,
@@ -59,7 +62,7 @@ fn text(text: &str) -> Expr {
 }
 
 /// SeaORM's statements on a recorded entity that call no hooks.
-const STATEMENTS: usize = 11;
+const STATEMENTS: usize = 15;
 
 async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(), DbErr> {
     let changed = || note::ActiveModel {
@@ -112,6 +115,29 @@ async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(),
         9 => {
             let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
             delete.exec(db).await?;
+        }
+        10 => {
+            let insert = note::Entity::insert_many([insert]);
+            insert.exec_with_returning(db).await?;
+        }
+        11 => {
+            let insert = note::Entity::insert(insert).on_conflict_do_nothing();
+            insert.exec(db).await?;
+        }
+        12 => {
+            let update = note::Entity::update_many().col_expr(note::Column::Text, text("by 12"));
+            let update = update.filter(note::Column::Id.eq(id));
+            match db.support_returning() {
+                true => drop(update.exec_with_returning(db).await?),
+                false => drop(update.exec(db).await?),
+            }
+        }
+        13 => {
+            let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
+            match db.support_returning() {
+                true => drop(delete.exec_with_returning(db).await?),
+                false => drop(delete.exec(db).await?),
+            }
         }
         _ => {
             assert!(by_id().one(db).await?.is_some());
@@ -428,5 +454,35 @@ each_database! {
         let expected = if test.engine() == Engine::Sqlite { 1 } else { 3 };
         assert_eq!(runs.into_inner(), expected);
         assert_eq!(sea_orm_record::is_retryable(&always.unwrap_err()), test.engine() != Engine::Sqlite);
+    }
+
+    /// Of SQLite, which has one writer at a time: whoever waits longer than its timeout is told so.
+    async fn a_transaction_is_run_again_where_the_file_was_busy(test: TestDb) {
+        if test.engine() != Engine::Sqlite {
+            return;
+        }
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let impatient = test.connect_with(|options| {
+            options.map_sqlx_sqlite_opts(|sqlite| sqlite.busy_timeout(Duration::from_millis(20)));
+        }).await;
+        let recorded = RecordedConnection::new(impatient);
+        let insert = |times| recorded.transaction_retrying(times, |txn| Box::pin(note::draft("a").insert(txn)));
+        let hold = || db.begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        });
+
+        let holder = hold().await.unwrap();
+        let error = insert(2).await.unwrap_err();
+        assert!(sea_orm_record::is_retryable(&error), "{error}");
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            holder.rollback().await
+        };
+        let (inserted, released) = tokio::join!(insert(10_000), release);
+        released.unwrap();
+        inserted.unwrap();
+        assert_eq!(records(&db).await, 1);
     }
 }

@@ -70,7 +70,8 @@ impl Writer<'_> {
     fn is_blanked(&self, column: &Column) -> Option<String> {
         let event = self.latest(&self.shape.event);
         let is_blank = is_blank(self.dialect, column, &self.latest(&column.name))?;
-        Some(format!("({event} = 'blanked' AND {is_blank})"))
+        // The event last: a comparison of texts for each column costs a tenth of a fan-out.
+        Some(format!("({is_blank} AND {event} = 'blanked')"))
     }
 
     /// Whether a row that was only looked at says the same as its latest record.

@@ -250,14 +250,13 @@ impl<'w> Writer<'w> {
             }
             Where::Seen => {
                 sql.push(&format!(
-                    " WHERE ({event} IS NULL OR {event} <> 'erased') AND ({recorded_at} IS NULL \
-                     OR {event} = 'deleted'"
+                    " WHERE ({recorded_at} IS NULL OR {event} <> 'erased' AND ("
                 ));
                 for (column, value) in self.values_of(from) {
-                    sql.push(" OR NOT (").push(&self.seen_as(column, &value));
-                    sql.push(")");
+                    sql.push("NOT (").push(&self.seen_as(column, &value));
+                    sql.push(") OR ");
                 }
-                sql.push(")");
+                sql.push(&format!("{event} = 'deleted'))"));
             }
             Where::Marked => drop(sql.push(" WHERE 1 = 1")),
         }

@@ -20,6 +20,7 @@
 //! - `database`: [`TestDb`], and what runs a test body with one
 //! - `counter`: [`Counter`], the statements that a connection sent
 //! - `logs`: [`captured_warnings`], what the library warned of
+//! - `waits`: [`once_held_up`] and [`let_through`], for transactions in each other's way
 //! - `smoke`: tests of the harness itself
 #![allow(dead_code, reason = "which of these are used is up to the tests")]
 #![allow(unused_imports, reason = "which of these are used is up to the tests")]
@@ -29,11 +30,13 @@ mod database;
 mod engine;
 mod logs;
 mod smoke;
+mod waits;
 
 pub use counter::Counter;
 pub use database::{Outcome, TestDb, TestResult, run};
 pub use engine::Engine;
 pub use logs::captured_warnings;
+pub use waits::{is_cluster, let_through, once_held_up};
 
 /// Writes each test body once and runs it on every database.
 ///

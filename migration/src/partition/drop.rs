@@ -199,6 +199,18 @@ impl<E: Recorded> DropPartitions<E> {
 async fn finish<C: ConnectionTrait>(db: &C, target: &Target) -> Result<u64, DbErr> {
     let mut records = 0;
     for table in target.left_behind(db).await? {
+        records += finish_one(db, target, table).await?;
+    }
+    Ok(records)
+}
+
+async fn finish_one<C: ConnectionTrait>(
+    db: &C,
+    target: &Target,
+    mut table: String,
+) -> Result<u64, DbErr> {
+    let mut tried = 0;
+    loop {
         // Under a name that is new, nobody exchanges a partition with it any more. Another call may
         // rename it again, and then drops it, which is as good.
         let own = target.leaving();
@@ -206,17 +218,19 @@ async fn finish<C: ConnectionTrait>(db: &C, target: &Target) -> Result<u64, DbEr
             Ok(_) => emptied(db, target, &own).await,
             Err(error) => Err(error),
         };
-        match finished {
-            Ok(had) => records += had,
-            Err(error) => {
-                let there = target.left_behind(db).await?;
-                if there.contains(&table) || there.contains(&own) {
-                    return Err(error);
-                }
-            }
+        let Err(error) = finished else {
+            return finished;
+        };
+        let mut there = target.left_behind(db).await?.into_iter();
+        let Some(left) = there.find(|left| *left == own || *left == table) else {
+            return Ok(0);
+        };
+        table = left;
+        tried += 1;
+        if !tries_again(tried, &error) {
+            return Err(error);
         }
     }
-    Ok(records)
 }
 
 async fn emptied<C: ConnectionTrait>(db: &C, target: &Target, table: &str) -> Result<u64, DbErr> {
