@@ -118,7 +118,10 @@ async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(),
         }
         10 => {
             let insert = note::Entity::insert_many([insert]);
-            insert.exec_with_returning(db).await?;
+            match db.support_returning() {
+                true => drop(insert.exec_with_returning(db).await?),
+                false => drop(insert.exec(db).await?),
+            }
         }
         11 => {
             let insert = note::Entity::insert(insert).on_conflict_do_nothing();
