@@ -12,8 +12,9 @@ use sea_orm::sea_query::{
     BinOper, Condition, Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement,
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait,
-    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
+    ColumnTrait, ColumnType, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
+    ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+    Value,
 };
 
 use crate::bulk::{Pages, untyped_key};
@@ -59,6 +60,13 @@ impl Page<'_> {
     }
 }
 
+/// The first and the last key of a page, and how many rows it has.
+pub(crate) struct Ends {
+    pub(crate) first: Key,
+    pub(crate) last: Key,
+    pub(crate) rows: u64,
+}
+
 /// Which records to look among for those of rows that are gone.
 #[derive(Clone, Copy)]
 pub(crate) enum Of<'k> {
@@ -101,6 +109,13 @@ pub(crate) trait Plan: Send + Sync {
         conn: Connection<'a>,
         page: Page<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>>;
+
+    /// The ends of a page, locked as well; none where no row is left.
+    fn ends_of_page<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
+    ) -> BoxFuture<'a, Result<Option<Ends>, DbErr>>;
 
     /// The keys of rows that are gone though their latest record does not say so, in their order.
     fn orphans<'a>(
@@ -294,6 +309,26 @@ impl<E: Recorded> Plan for TypedPlan<E> {
                 false => find_keys(conn, by_key(page.select::<E>())).await,
             };
             keys.map_err(|error| self.loading(error))
+        })
+    }
+
+    fn ends_of_page<'a>(
+        &'a self,
+        conn: Connection<'a>,
+        page: Page<'a>,
+    ) -> BoxFuture<'a, Result<Option<Ends>, DbErr>> {
+        Box::pin(async move {
+            if let [key] = &key_columns::<E>()[..]
+                && is_integer(key.def().get_column_type())
+            {
+                let lock = page.lock.then(|| Dialect::of(&conn).row_lock());
+                let ends = find_ends(conn, page.select::<E>(), lock, *key).await;
+                return ends.map_err(|error| self.loading(error));
+            }
+            let keys = self.page_of_keys(conn, page).await?;
+            let rows = keys.len() as u64;
+            let ends = keys.first().cloned().zip(keys.last().cloned());
+            Ok(ends.map(|(first, last)| Ends { first, last, rows }))
         })
     }
 
@@ -524,6 +559,57 @@ async fn find_keys<E: EntityTrait>(
     let columns = keys.iter();
     let select = columns.fold(select.select_only(), |select, key| select.column(*key));
     read_keys::<E>(conn, &select.into_query(), &keys).await
+}
+
+/// The ends of what a select finds, without the rows between: a million keys take a second to bring.
+/// Of integers alone, of which every database knows the least and the greatest.
+async fn find_ends<E: EntityTrait>(
+    conn: Connection<'_>,
+    select: Select<E>,
+    lock: Option<LockType>,
+    key: E::Column,
+) -> Result<Option<Ends>, DbErr> {
+    let mut page = by_key(select).select_only().column(key).into_query();
+    if let Some(lock) = lock {
+        page.lock(lock);
+    }
+    let ends = Query::select()
+        .expr_as(Expr::col(key).min(), "first_key")
+        .expr_as(Expr::col(key).max(), "last_key")
+        .expr_as(Expr::cust("COUNT(*)"), "rows_there")
+        .from_subquery(page, "page")
+        .take();
+    let Some(row) = conn.query_one(&ends).await? else {
+        return Ok(None);
+    };
+    let rows = row.try_get::<i64>("", "rows_there")?.unsigned_abs();
+    if rows == 0 {
+        return Ok(None);
+    }
+    let key = |name: &str| row.try_get_many("", &[name.to_owned()]);
+    Ok(Some(Ends {
+        first: untyped_key::<E>(key("first_key")?),
+        last: untyped_key::<E>(key("last_key")?),
+        rows,
+    }))
+}
+
+fn is_integer(ty: &ColumnType) -> bool {
+    use ColumnType::{
+        BigInteger, BigUnsigned, Integer, SmallInteger, SmallUnsigned, TinyInteger, TinyUnsigned,
+        Unsigned,
+    };
+    matches!(
+        ty,
+        TinyInteger
+            | SmallInteger
+            | Integer
+            | BigInteger
+            | TinyUnsigned
+            | SmallUnsigned
+            | Unsigned
+            | BigUnsigned
+    )
 }
 
 /// Keys of `E`, as a statement finds them in `columns`.

@@ -28,7 +28,7 @@ use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
 use crate::keys::{self, Run};
 use crate::plan::{Column, Shape};
-use crate::typed::{Key, Row};
+use crate::typed::{Ends, Key, Row};
 use crate::{Event, RecordError};
 
 pub(crate) use compare::Difference;
@@ -165,10 +165,12 @@ impl<'w> Writer<'w> {
 
     /// The same for all rows from a key to another, which the source table holds as they are to be
     /// recorded; of a key of one column.
-    pub(crate) async fn first_within(&self, event: Event, ends: [Value; 2]) -> Result<u64, DbErr> {
+    pub(crate) async fn first_within(&self, event: Event, ends: &Ends) -> Result<u64, DbErr> {
         let mut values = self.bindings(event, Where::Unrecorded);
-        values.extend(ends.clone());
-        values.extend(ends);
+        // Once for the source, once for its records.
+        for _ in 0..2 {
+            values.extend(ends.first.iter().chain(&ends.last).cloned());
+        }
         let text = self.insert_text(From::Run, Where::Unrecorded, Brought::Listed(1));
         self.write(text, values).await
     }

@@ -165,11 +165,11 @@ each_database! {
         assert_eq!(*seen.lock().unwrap(), [(Backfilled::default(), None)]);
     }
 
-    async fn a_thousand_rows_take_two_statements_and_three_with_properties(test: TestDb) {
+    async fn a_chunk_takes_two_statements_and_three_with_properties(test: TestDb) {
         let (db, counter) = test.counted().await;
         blog::create_notes(&db).await;
         blog::create_tables(&db).await;
-        insert_raw(&db, 1..=2_999).await;
+        insert_raw(&db, 1..=12_500).await;
         let topic = blog::topic(&db, "t").await;
         for _ in 0..2 {
             let rows = (0..1_000).map(|_| article::draft(topic.id, "title"));
@@ -177,7 +177,7 @@ each_database! {
         }
         article::Entity::insert(article::draft(topic.id, "title")).exec(&db).await.unwrap();
         counter.clear();
-        assert_eq!(numbers(backfill(note::Entity).exec(&db).await.unwrap()), (2_999, 2_999));
+        assert_eq!(numbers(backfill(note::Entity).exec(&db).await.unwrap()), (12_500, 12_500));
         counter.assert(3 * 2);
         assert_eq!(numbers(backfill(article::Entity).exec(&db).await.unwrap()), (2_001, 2_001));
         counter.assert(3 * 3);
@@ -187,14 +187,14 @@ each_database! {
     async fn it_goes_on_after_a_key_and_after_being_killed(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;
-        insert_raw(&db, 1..=9_500).await;
-        assert_eq!(numbers(backfill(note::Entity).after(9_000).exec(&db).await.unwrap()), (500, 500));
+        insert_raw(&db, 1..=24_500).await;
+        assert_eq!(numbers(backfill(note::Entity).after(24_000).exec(&db).await.unwrap()), (500, 500));
 
         let reached = Arc::new(tokio::sync::Notify::new());
         let (to, of) = (Arc::clone(&reached), db.clone());
         let running = tokio::spawn(async move {
             let run = backfill(note::Entity).progress(move |progress| {
-                if progress.so_far.rows == 3_000 {
+                if progress.so_far.rows == 10_000 {
                     to.notify_one();
                 }
             });
@@ -207,11 +207,11 @@ each_database! {
         db.close().await.unwrap();
         let db = test.connect().await;
         let recorded = note::record::Entity::find().count(&db).await.unwrap();
-        assert!(recorded >= 3_500 && recorded % 500 == 0, "{recorded} records");
+        assert!(recorded >= 10_500 && recorded % 500 == 0, "{recorded} records");
         let rest = backfill(note::Entity).exec(&db).await.unwrap();
-        assert_eq!(numbers(rest), (9_500, 9_500 - recorded));
+        assert_eq!(numbers(rest), (24_500, 24_500 - recorded));
         let found = events(&db).await;
-        assert_eq!(found.len(), 9_500);
+        assert_eq!(found.len(), 24_500);
         assert!(found.values().all(|events| *events == [Event::Backfilled]));
         assert!(verify(note::Entity).exec(&db).await.unwrap().is_clean());
     }
