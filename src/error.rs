@@ -258,6 +258,11 @@ impl RecordError {
     /// Sources: PostgreSQL 40001, 40P01 and 55P03; MySQL and MariaDB 1213 and 1205; SQLite
     /// `SQLITE_BUSY` (5) and `SQLITE_LOCKED` (6), with their extended codes.
     pub fn is_retryable(&self) -> bool {
+        self.database_source().is_some_and(is_retryable)
+    }
+
+    /// What a database said, which may be an error of ours in turn.
+    fn database_source(&self) -> Option<&DbErr> {
         match self {
             Self::Database { source, .. }
             | Self::Stranded { source }
@@ -268,8 +273,8 @@ impl RecordError {
             | Self::Restore {
                 source: Some(source),
                 ..
-            } => is_retryable(source),
-            _ => false,
+            } => Some(source),
+            _ => None,
         }
     }
 
@@ -366,6 +371,17 @@ pub fn is_retryable(error: &DbErr) -> bool {
 /// is the first to say so (error 1305).
 fn is_lost_savepoint(text: &str) -> bool {
     text.starts_with("1305 ") && text.contains("SAVEPOINT")
+}
+
+/// Whether the database has undone the whole transaction, so that on MySQL what follows would stand in
+/// none: a deadlock or a serialization failure, rather than a lock that was waited for in vain.
+pub(crate) fn ends_transaction(error: &DbErr) -> bool {
+    if let Some(source) = RecordError::of(error).and_then(RecordError::database_source) {
+        return ends_transaction(source);
+    }
+    database_error(error).is_some_and(|(code, text)| {
+        matches!(code.as_str(), "40001" | "40P01") || is_lost_savepoint(&text)
+    })
 }
 
 /// Without what SeaORM says around an error of ours.

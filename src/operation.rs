@@ -11,7 +11,7 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::error::{RecordError, is_of_database, lost_a_race};
+use crate::error::{RecordError, ends_transaction, is_of_database, lost_a_race};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
@@ -261,6 +261,7 @@ async fn in_theirs<O: Operation>(
     let output = output?;
     match flushed {
         Ok(()) => Ok(output),
+        Err(error) if ends_transaction(&error) => Err(error),
         Err(error) if Dialect::of(&conn).survives_errors() || !is_of_database(&error) => {
             Err(RecordError::Stranded { source: error }.into())
         }
@@ -288,8 +289,12 @@ async fn run_in<O: Operation>(
     let result = operation.run(&gathering).await;
     let Gathering { unit, .. } = gathering;
     // Also where it failed: in a transaction of the user's, what a hook refused after it was
-    // written may be committed all the same.
-    let flushed = flush(conn, &unit.context, unit.take(), true).await;
+    // written may be committed all the same. Not where the transaction is over: MySQL would take the
+    // records one by one, without a lock.
+    let flushed = match &result {
+        Err(error) if ends_transaction(error) => Ok(()),
+        _ => flush(conn, &unit.context, unit.take(), true).await,
+    };
     (result, flushed)
 }
 

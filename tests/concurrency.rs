@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, IntoActiveModel, ModelTrait, QueryOrder, QuerySelect, Set, Statement,
-    TransactionError, TransactionTrait,
+    EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryOrder, QuerySelect, Set,
+    Statement, TransactionError, TransactionTrait,
 };
 use sea_orm_record::{Event, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable};
 use tokio::sync::{Barrier, Notify};
@@ -256,6 +256,42 @@ each_database! {
             let texts: Vec<_> = note.records().order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap().into_iter().map(|record| record.text).collect();
             assert_eq!(texts, ["recorded", "edited"], "way {way}");
         }
+    }
+
+    /// MySQL has then undone the whole transaction, and would take records one by one, without a lock.
+    async fn a_save_that_lost_to_a_deadlock_records_nothing_behind_its_transaction(test: TestDb) {
+        if test.engine() != Engine::MariaDb {
+            return;
+        }
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let (remark, editor, desk) = (m.remarks[0].clone(), m.editors[0].id, m.desks[0].id);
+        // To be recorded by whoever looks at the story.
+        db.execute_unprepared("UPDATE story SET title = 'raw'").await.unwrap();
+        // It makes the deletion itself wait, when it is known who is to be looked at.
+        let trigger = format!("CREATE TRIGGER t AFTER DELETE ON remark FOR EACH ROW UPDATE desk SET name = name WHERE id = {desk}");
+        db.execute_unprepared(&trigger).await.unwrap();
+        let records = async || story::record::Entity::find().count(&db).await.unwrap();
+        let before = records().await;
+        let lock = |table: &str, id: i32| format!("SELECT id FROM {table} WHERE id = {id} FOR UPDATE");
+
+        let loser = db.begin().await.unwrap();
+        loser.execute_unprepared(&lock("editor", editor)).await.unwrap();
+        let winner = db.begin().await.unwrap();
+        // It has more to undo.
+        winner.execute_unprepared("INSERT INTO tag (name) SELECT seq FROM seq_1_to_200").await.unwrap();
+        winner.execute_unprepared(&lock("desk", desk)).await.unwrap();
+        let rival = lock("editor", editor);
+        let late = async {
+            let lost = remark.delete(&loser).await;
+            let _ = loser.rollback().await;
+            lost
+        };
+        let (lost, won) = once_held_up(&db, late, winner.execute_unprepared(&rival)).await;
+        won.unwrap();
+        assert!(is_retryable(&lost.unwrap_err()));
+        winner.commit().await.unwrap();
+        assert_eq!(records().await, before);
     }
 
     /// No error is allowed: the locks that the library takes are no reason to try again.
