@@ -118,9 +118,10 @@ async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(),
         }
         10 => {
             let insert = note::Entity::insert_many([insert]);
-            match db.support_returning() {
-                true => drop(insert.exec_with_returning(db).await?),
-                false => drop(insert.exec(db).await?),
+            if db.support_returning() {
+                insert.exec_with_returning(db).await?;
+            } else {
+                insert.exec(db).await?;
             }
         }
         11 => {
@@ -130,16 +131,18 @@ async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(),
         12 => {
             let update = note::Entity::update_many().col_expr(note::Column::Text, text("by 12"));
             let update = update.filter(note::Column::Id.eq(id));
-            match db.support_returning() {
-                true => drop(update.exec_with_returning(db).await?),
-                false => drop(update.exec(db).await?),
+            if db.support_returning() {
+                update.exec_with_returning(db).await?;
+            } else {
+                update.exec(db).await?;
             }
         }
         13 => {
             let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
-            match db.support_returning() {
-                true => drop(delete.exec_with_returning(db).await?),
-                false => drop(delete.exec(db).await?),
+            if db.support_returning() {
+                delete.exec_with_returning(db).await?;
+            } else {
+                delete.exec(db).await?;
             }
         }
         _ => {
