@@ -77,9 +77,15 @@ async fn fresh(bench: &Bench<'_>, way: Way) -> Result<DatabaseConnection> {
 
 async fn work(db: &DatabaseConnection, way: Way) -> Result<()> {
     match way {
-        Way::Floor => drop(db.execute_raw(floor(db)).await?),
-        Way::Columns | Way::Again => drop(backfill(note::Entity).exec(db).await?),
-        Way::Property => drop(backfill(counted::Entity).exec(db).await?),
+        Way::Floor => {
+            db.execute_raw(floor(db)).await?;
+        }
+        Way::Columns | Way::Again => {
+            backfill(note::Entity).exec(db).await?;
+        }
+        Way::Property => {
+            backfill(counted::Entity).exec(db).await?;
+        }
     }
     Ok(())
 }
