@@ -20,7 +20,7 @@ use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
-use crate::typed::{Key, Plan, beyond_columns, record_keys};
+use crate::typed::{Key, Plan, beyond_columns, record_key};
 use crate::write::{CHUNK, Writer};
 use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
 
@@ -53,7 +53,9 @@ pub struct Carry<E> {
 /// its time is the moment, cut to microseconds, and where the event would be
 /// [`Event::Created`](crate::Event::Created) it is [`Event::Backfilled`](crate::Event::Backfilled),
 /// for the row was not made then: by that [`restore_to`](crate::RecordQuery::restore_to) tells it
-/// from one that was. A row with a record at that very moment gets none. Run twice, it finds nothing to do; it may be dropped or killed at any time. Two statements a
+/// from one that was. A row with a record at that very moment gets none.
+///
+/// Run twice, it finds nothing to do; it may be dropped or killed at any time. Two statements a
 /// thousand rows, on a pool each thousand in a short transaction of its own, which is tried again
 /// after a deadlock.
 ///
@@ -142,8 +144,8 @@ async fn latest<E: Recorded>(
         let action = format!("reading `{}`", E::Record::default().table_name());
         DbErr::from(RecordError::database(&entity, action, error))
     })?;
-    let names = record_keys::<E>().into_iter();
-    let names: Vec<String> = names.map(|(_, key)| key.as_str().to_owned()).collect();
+    let names = record_key::<E::Record>().map(|key| key.as_str().to_owned());
+    let names: Vec<String> = names.collect();
     let read = rows.iter().map(|row| {
         let key = untyped_key::<E>(row.try_get_many("", &names)?);
         Ok((key, row.try_get("", LATEST)?))
@@ -155,7 +157,7 @@ async fn latest<E: Recorded>(
 const LATEST: &str = "sea_orm_record_latest";
 
 fn select<E: Recorded>(moment: DateTime<Utc>, after: Option<&Key>) -> SelectStatement {
-    let keys: Vec<_> = record_keys::<E>().into_iter().map(|(_, key)| key).collect();
+    let keys: Vec<_> = record_key::<E::Record>().collect();
     let own = |column: ColumnOf<E::Record>| Expr::col((E::Record::default(), column));
     let mut select = Query::select();
     select.from(E::Record::default().table_ref());

@@ -22,7 +22,7 @@ use crate::plan::{Column, Shape};
 use crate::recorded::table_name;
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Key, Plan, record_keys};
+use crate::typed::{Key, Plan, record_key};
 use crate::write::{Blank, Cell, Writer, nothing};
 use crate::{ColumnOf, RecordEntity, RecordError, Recorded, is_retryable};
 
@@ -304,8 +304,8 @@ impl<E: Recorded> Operation for Run<E> {
 impl<E: Recorded> Run<E> {
     /// A record that cannot be read would spoil every query of the history.
     async fn read_back(&self, conn: Connection<'_>) -> Result<(), DbErr> {
-        let keys = record_keys::<E>().into_iter().zip(&self.erase.key);
-        let mark = keys.fold(E::records(), |records, ((_, column), value)| {
+        let keys = record_key::<E::Record>().zip(&self.erase.key);
+        let mark = keys.fold(E::records(), |records, (column, value)| {
             records.filter(column.eq(value.clone()))
         });
         let mark = mark.order_by_desc(E::Record::RECORDED_AT);

@@ -22,7 +22,7 @@ use crate::recorded::{RecordOf, table_name};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::{truncate_to_micros, utc};
-use crate::typed::{Key, Plan, has_key, have, record_keys};
+use crate::typed::{Key, Plan, has_key, have, record_key};
 use crate::write::CHUNK;
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 
@@ -168,7 +168,7 @@ impl Past {
     fn of<E: Recorded>(record: &RecordOf<E>, dialect: Dialect) -> Result<Self, RecordError> {
         let at = utc(record.get(E::Record::RECORDED_AT));
         let at = at.ok_or_else(|| problem::<E>("one has no time".to_owned()))?;
-        let keys = key::<E>().into_iter();
+        let keys = record_key::<E::Record>();
         let values = columns::<E>().map(|column| dialect.canonical(record.get(column)));
         Ok(Self {
             key: keys.map(|column| record.get(column)).collect(),
@@ -208,17 +208,10 @@ impl Past {
     }
 }
 
-/// The columns that repeat the key of a row.
-fn key<E: Recorded>() -> Vec<ColumnOf<E::Record>> {
-    let pairs = record_keys::<E>().into_iter();
-    pairs.map(|(_, column)| column).collect()
-}
-
-/// Those, and that of the time.
+/// The columns by which a record is known.
 fn place<E: Recorded>() -> Vec<ColumnOf<E::Record>> {
-    let mut place = key::<E>();
-    place.push(E::Record::RECORDED_AT);
-    place
+    let key = record_key::<E::Record>();
+    key.chain([E::Record::RECORDED_AT]).collect()
 }
 
 fn columns<E: Recorded>() -> impl Iterator<Item = ColumnOf<E::Record>> {
@@ -288,8 +281,9 @@ impl<E: Recorded> Write<E> {
             self.plan.keys(conn, rows).await?;
         }
         let marks = [Event::Erased, Event::Blanked].map(Event::as_str);
+        let key: Vec<_> = record_key::<E::Record>().collect();
         let marked = E::Record::find()
-            .filter(have::<E::Record>(&key::<E>(), keys))
+            .filter(have::<E::Record>(&key, keys))
             .filter(E::Record::EVENT.is_in(marks))
             .limit(1);
         match marked.one(&conn).await.map_err(|error| failed::<E>("reading", error))? {

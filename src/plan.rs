@@ -14,7 +14,7 @@ use sea_orm::{
 use crate::dialect::{Dialect, Sql};
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
 use crate::recorder::PropertiesOf;
-use crate::typed::{Among, among, record_keys};
+use crate::typed::{Among, among, key_pairs};
 use crate::{Properties, RecordError};
 
 /// Everything about the recording of an entity that is known without its types.
@@ -124,7 +124,7 @@ impl Shape {
             type_id: TypeId::of::<E>(),
             source: table::<E>(),
             record: table::<E::Record>(),
-            key: columns(record_keys::<E>()),
+            key: columns(key_pairs::<E::Record>()),
             among: among::<E>,
             recorded_at: E::Record::RECORDED_AT.as_str().to_owned(),
             event: E::Record::EVENT.as_str().to_owned(),

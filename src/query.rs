@@ -27,8 +27,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, EntityName, EntityTrait, IdenStatic, ModelTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Value,
+    ColumnTrait, EntityName, EntityTrait, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select, Value,
 };
 
 pub use as_of::{AsOf, AsOfTwo};
@@ -41,7 +41,7 @@ pub use restore::{PutBack, RestoreTo, Restored};
 
 use crate::dialect::bind_time;
 use crate::time::{IntoRule, MICROSECOND, Window, truncate_to_micros, utc};
-use crate::typed::{Key, key_columns};
+use crate::typed::{Key, record_key};
 use crate::{RecordEntity, RecordError};
 
 macro_rules! looking_back {
@@ -278,7 +278,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
     fn latest_of_each(self) -> Self {
         let mut latest = unordered(self.clone()).into_query();
         latest.clear_selects().reset_limit().reset_offset();
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             latest.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
         }
         latest.expr(own::<R>(R::RECORDED_AT).max());
@@ -287,7 +287,7 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
             .expr(Expr::cust("*"))
             .from_subquery(latest, "latest_of_each")
             .take();
-        let place = keys::<R>().chain([R::RECORDED_AT]).map(own::<R>);
+        let place = record_key::<R>().chain([R::RECORDED_AT]).map(own::<R>);
         self.filter(Expr::tuple(place).in_subquery(derived))
     }
 
@@ -321,20 +321,9 @@ fn own<R: EntityTrait>(column: R::Column) -> Expr {
     Expr::col((R::default(), column))
 }
 
-/// The columns of the record table that repeat the key, in the order of the primary key.
-fn keys<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
-    let pairs = R::key();
-    let columns = key_columns::<R::Recording>().into_iter();
-    columns.filter_map(move |key| {
-        let mut pairs = pairs.iter();
-        let pair = pairs.find(|(source, _)| source.as_str() == key.as_str());
-        pair.map(|(_, column)| *column)
-    })
-}
-
 /// The key of a record's row.
 fn key_of<R: RecordEntity>(record: &R::Model) -> Key {
-    keys::<R>().map(|key| record.get(key)).collect()
+    record_key::<R>().map(|key| record.get(key)).collect()
 }
 
 /// Whether a record had been written at `t`.
@@ -385,7 +374,7 @@ fn beyond(columns: &[Expr], place: &[Value], order: &Order) -> Condition {
 }
 
 fn ordered_by_key<R: RecordEntity>(select: Select<R>, order: &Order) -> Select<R> {
-    keys::<R>().fold(select, |select, key| select.order_by(key, order.clone()))
+    record_key::<R>().fold(select, |select, key| select.order_by(key, order.clone()))
 }
 
 fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {

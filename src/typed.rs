@@ -366,7 +366,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         of: Of<'a>,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
-            let columns: Vec<_> = record_keys::<E>().into_iter().map(|(_, to)| to).collect();
+            let columns: Vec<_> = record_key::<E::Record>().collect();
             let select = orphans::<E>(of);
             let found = read_keys::<E>(conn, &select, &columns).await;
             found.map_err(|error| {
@@ -625,23 +625,28 @@ async fn read_keys<E: EntityTrait>(
 }
 
 /// The columns of the primary key, in its order, each with the column that repeats it.
-pub(crate) fn record_keys<E: Recorded>() -> Vec<(E::Column, ColumnOf<E::Record>)> {
-    let pairs = E::Record::key();
-    let repeated = |key: E::Column| {
+pub(crate) fn key_pairs<R: RecordEntity>() -> Vec<(ColumnOf<R::Recording>, R::Column)> {
+    let pairs = R::key();
+    let repeated = |key: ColumnOf<R::Recording>| {
         let mut pairs = pairs.iter();
         pairs
             .find(|(source, _)| source.as_str() == key.as_str())
             .copied()
     };
-    key_columns::<E>()
+    key_columns::<R::Recording>()
         .into_iter()
         .filter_map(repeated)
         .collect()
 }
 
+/// Those that repeat it alone.
+pub(crate) fn record_key<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
+    key_pairs::<R>().into_iter().map(|(_, column)| column)
+}
+
 /// Latest records that are no deletions, of rows that are gone.
 fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
-    let pairs = record_keys::<E>();
+    let pairs = key_pairs::<E::Record>();
     let columns: Vec<_> = pairs.iter().map(|(_, record)| *record).collect();
     let own = |column: &ColumnOf<E::Record>| Expr::col((E::Record::default(), *column));
     let newer = |column: ColumnOf<E::Record>| Expr::col(("newer", column));

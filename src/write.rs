@@ -24,7 +24,7 @@ use sea_orm::{
 };
 
 use crate::context::{Context, Stamp};
-use crate::dialect::{Dialect, bind_time};
+use crate::dialect::{Dialect, Sql, bind_time};
 use crate::erased::Connection;
 use crate::keys::{self, Run};
 use crate::plan::{Column, Shape};
@@ -188,6 +188,24 @@ impl<'w> Writer<'w> {
         rows.map_err(|error| self.failed("reading", error))
     }
 
+    /// What a statement counts, which calls it `counted`.
+    async fn count(&self, sql: Sql, values: Vec<Value>) -> Result<u64, DbErr> {
+        let rows = self.read(sql.finish().into(), values).await?;
+        let counted: i64 = match rows.first() {
+            Some(row) => row.try_get("", "counted")?,
+            None => 0,
+        };
+        Ok(counted.unsigned_abs())
+    }
+
+    /// Changes records; answers for how many.
+    async fn change(&self, text: Arc<str>, values: Vec<Value>, action: &str) -> Result<u64, DbErr> {
+        let statement = self.statement(text, values);
+        let changed: Result<ExecResult, _> = self.conn.execute(&statement).await;
+        let changed = changed.map_err(|error| self.failed(action, error))?;
+        Ok(changed.rows_affected())
+    }
+
     /// The text of a statement for so many rows. Odd sizes come once; only the first and the full
     /// chunk come again and again.
     fn text_of(
@@ -236,11 +254,9 @@ impl<'w> Writer<'w> {
     async fn write(&self, text: Arc<str>, values: Vec<Value>) -> Result<u64, DbErr> {
         let context = self.shape.context.iter().flatten().zip(&self.context);
         self.shape.refuse_altered(self.dialect, context)?;
-        let statement = self.statement(text, values);
-        let result: Result<ExecResult, _> = self.conn.execute(&statement).await;
-        self.shape.prove(self.dialect, result.is_ok());
-        let result = result.map_err(|error| self.failed("writing", error))?;
-        Ok(result.rows_affected())
+        let written = self.change(text, values, "writing").await;
+        self.shape.prove(self.dialect, written.is_ok());
+        written
     }
 
     /// A time that a context set is not moved, so it must come after every latest record.
@@ -261,17 +277,12 @@ impl<'w> Writer<'w> {
             .push(" >= ")
             .placeholder()
             .push(" LIMIT 1");
-        let values = self
-            .cells(from, rows)
-            .chain([bind_time(self.stamp.at)])
-            .collect();
-        let statement = self.statement(sql.finish().into(), values);
-        let found = self
-            .conn
-            .query_one(&statement)
-            .await
-            .map_err(|error| self.failed("reading", error))?;
-        let Some(row) = found else { return Ok(()) };
+        let mut values = self.cells(from, rows);
+        values.push(bind_time(self.stamp.at));
+        let found = self.read(sql.finish().into(), values).await?;
+        let Some(row) = found.first() else {
+            return Ok(());
+        };
         let latest: chrono::DateTime<chrono::Utc> = row.try_get("", "recorded_at")?;
         Err(RecordError::Clock {
             at: self.stamp.at,
@@ -302,7 +313,7 @@ impl<'w> Writer<'w> {
 
     /// How `v` comes along, and what is bound for it.
     fn bring(&self, from: From, rows: &[Row]) -> (Brought, Vec<Value>) {
-        let cells: Vec<Value> = self.cells(from, rows).collect();
+        let cells = self.cells(from, rows);
         let arrays = match rows.len() {
             1 => Err(cells),
             length => self.dialect.arrays(cells, length),
@@ -338,14 +349,14 @@ impl<'w> Writer<'w> {
     }
 
     /// The values of `v`, row by row.
-    fn cells<'r>(&'r self, from: From, rows: &'r [Row]) -> impl Iterator<Item = Value> + 'r {
-        let brought: Arc<[usize]> = self.brought(from).map(|(index, _)| index).collect();
-        rows.iter().flat_map(move |row| {
-            let brought = Arc::clone(&brought);
-            let places = (0..brought.len()).map(move |place| brought[place]);
-            let values = places.filter_map(|place| row.values.get(place).cloned());
-            row.key.iter().cloned().chain(values)
-        })
+    fn cells(&self, from: From, rows: &[Row]) -> Vec<Value> {
+        let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
+        let mut cells = Vec::with_capacity(rows.len() * (self.shape.key.len() + brought.len()));
+        for row in rows {
+            let values = brought.iter().filter_map(|index| row.values.get(*index));
+            cells.extend(row.key.iter().chain(values).cloned());
+        }
+        cells
     }
 
     /// The values that come along in `v`, by their place among all.

@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Itera
 use crate::bulk::untyped_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
-use crate::typed::{Key, beyond_columns, from_columns, record_keys};
+use crate::typed::{Key, beyond_columns, from_columns, record_key};
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 
 /// A record that was looked at.
@@ -88,7 +88,7 @@ impl Pages {
     }
 
     fn select<E: Recorded>(&self, place: &Place) -> SelectStatement {
-        let mut columns: Vec<_> = record_keys::<E>().into_iter().map(|(_, to)| to).collect();
+        let mut columns: Vec<_> = record_key::<E::Record>().collect();
         columns.push(E::Record::RECORDED_AT);
         let own = |column: ColumnOf<E::Record>| Expr::col((E::Record::default(), column));
         let mut page = Query::select();
@@ -191,6 +191,6 @@ fn compared_columns<E: Recorded>() -> impl Iterator<Item = ColumnOf<E::Record>> 
 }
 
 fn key_names<E: Recorded>() -> Vec<String> {
-    let keys = record_keys::<E>().into_iter();
-    keys.map(|(_, column)| column.as_str().to_owned()).collect()
+    let key = record_key::<E::Record>();
+    key.map(|column| column.as_str().to_owned()).collect()
 }

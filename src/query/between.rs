@@ -17,12 +17,13 @@ use super::diff::{Paint, json_of, values_of, write_change};
 use super::records::instant;
 use super::restore::{Back, NowAndThen};
 use super::{
-    Diff, Window, beyond, held, key_of, keys, ordered_by_key, own, source_table_of, unordered,
+    Diff, Window, beyond, held, key_of, ordered_by_key, own, source_table_of, unordered,
     within_years,
 };
 use crate::dialect::{Dialect, bind_time};
 use crate::recorded::column_named;
 use crate::time::truncate_to_micros;
+use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity};
 
 /// The last record of each row in the window.
@@ -110,7 +111,7 @@ impl<R: RecordEntity> RowDiff<R> {
 
     fn show(&self, f: &mut fmt::Formatter<'_>, paint: &Paint) -> fmt::Result {
         write!(f, "{}", source_table_of::<R>())?;
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             let value = sea_orm::sea_query::sea_value_to_json_value(&self.any().get(key));
             write!(f, " {value}")?;
         }
@@ -137,7 +138,7 @@ impl<R: RecordEntity> fmt::Display for RowDiff<R> {
 impl<R: RecordEntity> Serialize for RowDiff<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("row", &json_of(self.any(), keys::<R>()))?;
+        map.serialize_entry("row", &json_of(self.any(), record_key::<R>()))?;
         match self {
             Self::Added(record) => map.serialize_entry("added", &values_of(record))?,
             Self::Removed(record) => map.serialize_entry("removed", &values_of(record))?,
@@ -209,11 +210,11 @@ impl<R: RecordEntity> DiffBetween<R> {
             last.and_where(own::<R>(R::RECORDED_AT).gt(earlier));
         }
         if let Some(after) = after {
-            let columns: Vec<_> = keys::<R>().map(own::<R>).collect();
+            let columns: Vec<_> = record_key::<R>().map(own::<R>).collect();
             last.cond_where(beyond(&columns, after, order));
         }
         let mut on = Expr::col((LAST, R::RECORDED_AT)).eq(own::<R>(R::RECORDED_AT));
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             last.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
             last.order_by_expr(own::<R>(key), order.clone());
             on = on.and(Expr::col((LAST, key)).eq(own::<R>(key)));
@@ -233,11 +234,11 @@ impl<R: RecordEntity> DiffBetween<R> {
         if names_keys_alone::<R>(dialect, &fitting) {
             return fitting;
         }
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             fitting.expr(own::<R>(key));
         }
         let mut records = all::<R>();
-        let key = Expr::tuple(keys::<R>().map(own::<R>));
+        let key = Expr::tuple(record_key::<R>().map(own::<R>));
         records.and_where(key.in_subquery(fitting));
         records
     }
@@ -269,14 +270,14 @@ pub(super) struct Page<R: RecordEntity> {
 }
 
 fn names_keys_alone<R: RecordEntity>(dialect: Dialect, statement: &SelectStatement) -> bool {
-    let keys: Vec<_> = keys::<R>().map(|key| key.as_str()).collect();
+    let keys: Vec<_> = record_key::<R>().map(|key| key.as_str()).collect();
     let mut columns = dialect.names(statement).into_iter();
     columns.all(|name| column_named::<R>(&name).is_none() || keys.contains(&name.as_str()))
 }
 
 /// A select of the records of the same row as this one.
 pub(super) fn of_row<R: RecordEntity>(select: Select<R>, record: &R::Model) -> Select<R> {
-    keys::<R>().fold(select, |select, key| {
+    record_key::<R>().fold(select, |select, key| {
         select.filter(own::<R>(key).eq(record.get(key)))
     })
 }

@@ -15,8 +15,9 @@ use super::as_of::{all, stand_in};
 use super::diff::{Paint, json_of, time_of, values_of};
 use super::late::{builds_on_select, executes_its_select};
 use super::records::{RecordModel, instant};
-use super::{Diff, beyond, keys, own, source_table_of, table_of, unordered};
+use super::{Diff, beyond, own, source_table_of, table_of, unordered};
 use crate::dialect::Dialect;
+use crate::typed::record_key;
 use crate::{Event, RecordEntity};
 
 /// Records that are read together, and whose predecessors are one statement: SQLite takes 500
@@ -125,7 +126,10 @@ impl<R: RecordEntity<Model: Sync>> Changes<R> {
     }
 
     fn page(&self, after: Option<Vec<Value>>) -> Select<R> {
-        let columns: Vec<_> = [R::RECORDED_AT].into_iter().chain(keys::<R>()).collect();
+        let columns: Vec<_> = [R::RECORDED_AT]
+            .into_iter()
+            .chain(record_key::<R>())
+            .collect();
         let mut page = self.select.clone();
         if let Some(after) = after {
             let columns: Vec<_> = columns.iter().copied().map(own::<R>).collect();
@@ -141,7 +145,7 @@ impl<R: RecordEntity<Model: Sync>> Changes<R> {
 /// Where a record stands in the order of time.
 fn place<R: RecordEntity>(record: &R::Model) -> Vec<Value> {
     let time = instant(record.get(R::RECORDED_AT));
-    let keys = keys::<R>().map(|key| record.get(key));
+    let keys = record_key::<R>().map(|key| record.get(key));
     [time].into_iter().chain(keys).collect()
 }
 
@@ -245,7 +249,7 @@ impl<R: RecordEntity> WhereChanged<R> {
             .and_where(before(R::RECORDED_AT).lt(own::<R>(R::RECORDED_AT)))
             .order_by_expr(before(R::RECORDED_AT), Order::Desc)
             .limit(1);
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             changed.and_where(before(key).eq(own::<R>(key)));
         }
         let changed = Expr::SubQuery(None, Box::new(changed.into()));
@@ -256,7 +260,7 @@ impl<R: RecordEntity> WhereChanged<R> {
     /// before it in one pass over the row, or the table.
     fn beside(self, dialect: Dialect) -> Select<R> {
         let column = |column: R::Column| quoted(dialect, table_of::<R>(), column);
-        let partition: Vec<_> = keys::<R>().map(column).collect();
+        let partition: Vec<_> = record_key::<R>().map(column).collect();
         let over = format!(
             "OVER (PARTITION BY {} ORDER BY {})",
             partition.join(", "),
@@ -345,7 +349,7 @@ impl<R: RecordEntity> fmt::Display for RecordChange<R> {
 impl<R: RecordEntity> Serialize for RecordChange<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("row", &json_of(&self.record, keys::<R>()))?;
+        map.serialize_entry("row", &json_of(&self.record, record_key::<R>()))?;
         map.serialize_entry("recorded_at", &time_of(&self.record))?;
         map.serialize_entry(
             "event",

@@ -1,7 +1,7 @@
 //! Copies of records at a later moment.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{DbErr, Value};
 
 use super::Writer;
 use super::text::{table, v_column};
@@ -23,10 +23,8 @@ impl Writer<'_> {
             let text = self.carry_text(places.len(), columns);
             let values = [bind_time(moment)].into_iter();
             let values = values.chain(self.brought_places(places, moment));
-            let statement = self.statement(text.into(), values.collect());
-            let result = self.conn.execute(&statement).await;
-            let result = result.map_err(|error| self.failed("writing", error))?;
-            carried += result.rows_affected();
+            let values = values.collect();
+            carried += self.change(text.into(), values, "writing").await?;
         }
         Ok(carried)
     }
@@ -40,17 +38,12 @@ impl Writer<'_> {
         let mut carried = 0;
         for places in places.chunks(self.rows_of_one_statement(self.shape.key.len() + 1)) {
             let mut sql = self.dialect.sql();
-            sql.push("SELECT COUNT(*) AS carried FROM ");
+            sql.push("SELECT COUNT(*) AS counted FROM ");
             self.places(&mut sql, places.len());
             sql.push(" WHERE ");
             self.none_there(&mut sql);
             let values = self.brought_places(places, moment).collect();
-            let rows = self.read(sql.finish().into(), values).await?;
-            let count: i64 = match rows.first() {
-                Some(row) => row.try_get("", "carried")?,
-                None => 0,
-            };
-            carried += count.unsigned_abs();
+            carried += self.count(sql, values).await?;
         }
         Ok(carried)
     }

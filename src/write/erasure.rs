@@ -4,7 +4,7 @@
 //! `blanked` record is not known any more, so whoever only looks at its row takes it as it is, and
 //! hands it on. A save of the row is recorded as ever.
 
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{DbErr, Value};
 
 use super::text::table;
 use super::{Brought, From, Where, Writer};
@@ -106,15 +106,10 @@ impl Writer<'_> {
     /// How many records of a row say something: all but marks, or those that are not blank yet.
     pub(crate) async fn erasable(&self, key: &Key, blanks: &[Blank]) -> Result<u64, DbErr> {
         let mut sql = self.dialect.sql();
-        sql.push("SELECT COUNT(*) AS records FROM ");
+        sql.push("SELECT COUNT(*) AS counted FROM ");
         table(&mut sql, &self.shape.record);
         let values = self.say_something(&mut sql, key, blanks);
-        let counted = self.read(sql.finish().into(), values).await?;
-        let records: i64 = match counted.first() {
-            Some(row) => row.try_get("", "records")?,
-            None => 0,
-        };
-        Ok(records.unsigned_abs())
+        self.count(sql, values).await
     }
 
     /// Deletes the records of a row that are no marks; answers for how many.
@@ -123,7 +118,8 @@ impl Writer<'_> {
         sql.push("DELETE FROM ");
         table(&mut sql, &self.shape.record);
         let values = self.say_something(&mut sql, key, &[]);
-        self.change(sql, values, "deleting from").await
+        self.change(sql.finish().into(), values, "deleting from")
+            .await
     }
 
     /// Blanks columns of all records of a row; answers for how many held something there.
@@ -145,7 +141,8 @@ impl Writer<'_> {
             }
         });
         values.extend(self.say_something(&mut sql, key, blanks));
-        self.change(sql, values, "blanking columns of").await
+        self.change(sql.finish().into(), values, "blanking columns of")
+            .await
     }
 
     /// Whether a record is a mark that says what the one to come would say again, so that its context
@@ -189,13 +186,6 @@ impl Writer<'_> {
             }
         }
         values
-    }
-
-    async fn change(&self, sql: Sql, values: Vec<Value>, action: &str) -> Result<u64, DbErr> {
-        let statement = self.statement(sql.finish().into(), values);
-        let changed = self.conn.execute(&statement).await;
-        let changed = changed.map_err(|error| self.failed(action, error))?;
-        Ok(changed.rows_affected())
     }
 
     /// Records that a row's history was erased; `cells` are in the order of

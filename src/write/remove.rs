@@ -1,6 +1,6 @@
 //! Taking records away, and what they weigh.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use super::text::table;
 use super::{Brought, Writer};
@@ -21,10 +21,7 @@ impl Writer<'_> {
                 let key = gone.key.iter().cloned();
                 key.chain([bind_time(gone.at), bind_time(gone.beside)])
             });
-            let statement = self.statement(text, values.collect());
-            let result = self.conn.execute(&statement).await;
-            let result = result.map_err(|error| self.failed("deleting from", error))?;
-            removed += result.rows_affected();
+            removed += self.change(text, values.collect(), "deleting from").await?;
         }
         Ok(removed)
     }
@@ -33,13 +30,9 @@ impl Writer<'_> {
     /// many records it has.
     pub(crate) async fn size(&self) -> Result<(Option<u64>, u64), DbErr> {
         let mut count = self.dialect.sql();
-        count.push("SELECT COUNT(*) AS records FROM ");
+        count.push("SELECT COUNT(*) AS counted FROM ");
         table(&mut count, &self.shape.record);
-        let counted = self.read(count.finish().into(), Vec::new()).await?;
-        let records: i64 = match counted.first() {
-            Some(row) => row.try_get("", "records")?,
-            None => 0,
-        };
+        let records = self.count(count, Vec::new()).await?;
         let record = &self.shape.record;
         let (text, values) = self.dialect.size_of(record.schema.as_deref(), &record.name);
         // Not every SQLite has `dbstat`.
@@ -47,7 +40,7 @@ impl Writer<'_> {
         let bytes =
             answer.and_then(|rows| rows.first()?.try_get::<Option<i64>>("", "bytes").ok()?);
         let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
-        Ok((bytes, records.unsigned_abs()))
+        Ok((bytes, records))
     }
 
     fn remove_text(&self, rows: usize) -> String {

@@ -10,7 +10,8 @@ use super::AsOf;
 use super::state::{STATE, rows, stand_in};
 use crate::dialect::Dialect;
 use crate::query::late::builds_on_select;
-use crate::query::{held_as, keys, nothing, own, source_table_of, table_of};
+use crate::query::{held_as, nothing, own, source_table_of, table_of};
+use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity, RecordError};
 
 /// Columns of two entities that are equal where they are related.
@@ -102,7 +103,7 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
 
 /// Whether the related row is named by its key.
 fn has_whole_key<R: RecordEntity, S: RecordEntity>(pairs: &[(R::Column, S::Column)]) -> bool {
-    keys::<S>().all(|key| {
+    record_key::<S>().all(|key| {
         let mut to = pairs.iter().map(|(_, to)| to.as_str());
         to.any(|to| to == key.as_str())
     })

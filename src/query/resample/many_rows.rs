@@ -11,7 +11,8 @@ use super::{PICKED, Resample, failed};
 use crate::RecordEntity;
 use crate::dialect::{Dialect, bind_time};
 use crate::query::changes::each;
-use crate::query::{keys, ordered_by_key, own};
+use crate::query::{ordered_by_key, own};
+use crate::typed::record_key;
 
 impl<R: RecordEntity> Resample<R> {
     pub(super) async fn of_several<C: ConnectionTrait>(
@@ -47,7 +48,7 @@ impl<R: RecordEntity> Resample<R> {
         db: &C,
         buckets: &[Interval],
     ) -> Result<Vec<R::Model>, DbErr> {
-        let keys: Vec<_> = keys::<R>().collect();
+        let keys: Vec<_> = record_key::<R>().collect();
         let mut found = Vec::new();
         for buckets in buckets.chunks(self.union(db)) {
             let (Some((from, _)), Some((_, until))) = (buckets.first(), buckets.last()) else {

@@ -18,7 +18,8 @@ use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
-use crate::query::{keys, own, table_of};
+use crate::query::{own, table_of};
+use crate::typed::record_key;
 use crate::{Event, Number, RecordEntity, RecordError};
 
 /// The numbers of each bucket and row.
@@ -188,7 +189,7 @@ impl<R: RecordEntity> Measure<'_, R> {
             .and_where(edges.hold(own::<R>(R::RECORDED_AT)));
         if !self.all_rows {
             select_keys::<R>(&mut group);
-            group.add_group_by(keys::<R>().map(own::<R>));
+            group.add_group_by(record_key::<R>().map(own::<R>));
         }
         let mut add = |sql: String, name: String| {
             group.expr_as(Expr::cust(sql), Alias::new(name));
@@ -240,12 +241,12 @@ impl<R: RecordEntity> Measure<'_, R> {
             .and_where(is_then);
         if self.all_rows {
             seek.and_where(Expr::cust(format!("({value}) IS NOT NULL")));
-            for key in keys::<R>() {
+            for key in record_key::<R>() {
                 seek.order_by_expr(own::<R>(key), order.clone());
             }
             seek.limit(1);
         } else {
-            for key in keys::<R>() {
+            for key in record_key::<R>() {
                 let same = own::<R>(key).eq(Expr::col((GROUPS, Alias::new(key.as_str()))));
                 seek.and_where(same);
             }

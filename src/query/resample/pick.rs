@@ -14,8 +14,9 @@ use super::one_row::OneRow;
 use super::{PICKED, Resample, failed, recorded_at, time_in};
 use crate::RecordEntity;
 use crate::dialect::bind_time;
-use crate::query::{between, key_of, keys, ordered_by_key, own};
+use crate::query::{between, key_of, ordered_by_key, own};
 use crate::time::{Buckets, MICROSECOND};
+use crate::typed::record_key;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
@@ -134,7 +135,8 @@ impl<R: RecordEntity> Resample<R> {
             return Ok(None);
         };
         let is_one = key_of::<R>(&first) == key_of::<R>(&last);
-        let row = is_one.then(|| OneRow::whole(keys::<R>().zip(key_of::<R>(&first)).collect()));
+        let row =
+            is_one.then(|| OneRow::whole(record_key::<R>().zip(key_of::<R>(&first)).collect()));
         if row.is_none() {
             first = end(Order::Asc, false).await?.unwrap_or(first);
             last = end(Order::Desc, false).await?.unwrap_or(last);

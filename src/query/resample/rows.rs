@@ -8,8 +8,8 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::RecordEntity;
 use crate::bulk::{KeyOfEntity, untyped_key};
-use crate::query::{key_of, keys, own};
-use crate::typed::{Key, is_null, key_columns};
+use crate::query::{key_of, own};
+use crate::typed::{Key, is_null, key_columns, record_key};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
 /// its bytes. The empty one stands for all rows.
@@ -48,7 +48,9 @@ impl RowKey {
 
     /// The key in a row that a query found, under the names of the record's columns.
     pub(super) fn read<R: RecordEntity>(row: &QueryResult) -> Result<Self, DbErr> {
-        let names: Vec<_> = keys::<R>().map(|key| key.as_str().to_owned()).collect();
+        let names: Vec<_> = record_key::<R>()
+            .map(|key| key.as_str().to_owned())
+            .collect();
         let key: KeyOfEntity<R::Recording> = row.try_get_many("", &names)?;
         Ok(Self::new(untyped_key::<R::Recording>(key)))
     }
@@ -60,7 +62,7 @@ impl RowKey {
 
 /// Selects the key, so that [`RowKey::read`] finds it.
 pub(super) fn select_keys<R: RecordEntity>(query: &mut SelectStatement) {
-    for key in keys::<R>() {
+    for key in record_key::<R>() {
         query.expr_as(key.select_as(own::<R>(key)), key.as_str());
     }
 }

@@ -17,9 +17,9 @@ use super::bounds::{Ends, apart, windowed};
 use super::cuts::Cuts;
 use super::rows::RowKey;
 use crate::dialect::Dialect;
-use crate::query::{RecordQuery, between, held, keys, table_of, unordered};
+use crate::query::{RecordQuery, between, held, table_of, unordered};
 use crate::time::{MICROSECOND, truncate_to_micros};
-use crate::typed::Key;
+use crate::typed::{Key, record_key};
 use crate::{Event, RecordEntity, RecordError};
 
 /// A select, apart from its window.
@@ -182,7 +182,7 @@ fn among_keys<R: RecordEntity>(values: &[Value]) -> Vec<(Select<R>, Option<Key>)
         let one = pairs().fold(R::find(), |select, (column, value)| {
             select.filter(column.eq(value.clone()))
         });
-        let key = keys::<R>().filter_map(|key| {
+        let key = record_key::<R>().filter_map(|key| {
             let value = pairs().find(|(column, _)| column.as_str() == key.as_str());
             value.map(|(_, value)| value.clone())
         });

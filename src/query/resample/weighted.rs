@@ -19,8 +19,9 @@ use super::scope::Scope;
 use super::{failed, time_in};
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
-use crate::query::{between, keys, own, table_of};
+use crate::query::{between, own, table_of};
 use crate::time::MICROSECOND;
+use crate::typed::record_key;
 use crate::{Number, RecordEntity, RecordError};
 
 /// The records of a bucket, each beside the time of the next.
@@ -300,7 +301,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
             seek.clear_selects()
                 .expr(Expr::cust(self.living(*column, *kind)))
                 .and_where(own::<R>(R::RECORDED_AT).eq(Expr::col((GROUPS, LAST_AT))));
-            for key in keys::<R>() {
+            for key in record_key::<R>() {
                 let same = own::<R>(key).eq(Expr::col((GROUPS, Alias::new(key.as_str()))));
                 seek.and_where(same);
             }
@@ -329,7 +330,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
             records.expr_as(Expr::cust(value), left_name(place));
         }
         let column = |column: R::Column| quoted(self.dialect, table_of::<R>(), column);
-        let rows: Vec<_> = keys::<R>().map(column).collect();
+        let rows: Vec<_> = record_key::<R>().map(column).collect();
         let next = format!(
             "LEAD({at}) OVER (PARTITION BY {rows} ORDER BY {at})",
             at = column(R::RECORDED_AT),
@@ -347,7 +348,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
             .expr_as(at().min(), FIRST_AT)
             .expr_as(at().max(), LAST_AT)
             .from_subquery(records, RECORDS);
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             let key = Expr::col((RECORDS, Alias::new(key.as_str())));
             group.expr(key.clone()).add_group_by([key]);
         }
