@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt;
 use sea_orm::entity::prelude::*;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, IntoActiveModel, QueryOrder, QuerySelect, Set,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, IntoActiveModel, QueryOrder, QuerySelect,
+    QueryTrait, Set, TransactionTrait,
 };
 use sea_orm_record::RowDiff;
 use sea_orm_record::prelude::*;
@@ -124,6 +124,23 @@ fn living(state: BTreeMap<i32, Record>) -> BTreeMap<i32, Record> {
         .collect()
 }
 
+/// How many rows each recursion of a statement finds on PostgreSQL.
+async fn walked(db: &DatabaseConnection, select: Select<Records>) -> Vec<usize> {
+    let mut statement = select.build(DbBackend::Postgres);
+    statement.sql = format!("EXPLAIN (ANALYZE, TIMING off) {}", statement.sql);
+    let plan = db.query_all_raw(statement).await.unwrap();
+    let lines = plan
+        .iter()
+        .map(|line| line.try_get_by_index::<String>(0).unwrap());
+    let unions = lines.filter(|line| line.contains("Recursive Union"));
+    let rows = unions.map(|line| {
+        let (_, actual) = line.split_once("actual rows=").expect("rows");
+        let digits: String = actual.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().expect("a number")
+    });
+    rows.collect()
+}
+
 async fn on_shelf(db: &impl ConnectionTrait, title: &str, shelf: Option<i32>) -> book::Model {
     let draft = book::ActiveModel {
         shelf_id: Set(shelf),
@@ -165,6 +182,29 @@ each_database! {
             for id in some {
                 let one = article::Entity::records_of(id).as_of(t).one(&db).await?;
                 assert_eq!(one.as_ref(), alive.iter().find(|record| record.recording_id == id), "{id} at {second}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn as_of_seeks_where_histories_are_long_and_reads_all_where_they_are_short(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        let t = day(1) + chrono::TimeDelta::seconds(30);
+        for (rows, records) in [(200, 3_000), (3_000, 6_000)] {
+            Records::delete_many().exec(&db).await?;
+            let history = history(rows, records);
+            insert_records(&db, &history).await;
+            let all: Vec<_> = state(&history, t).into_values().collect();
+            let alive: Vec<_> = living(state(&history, t)).into_values().collect();
+            let then = article::Entity::as_of(t).order_by_asc(Column::RecordingId);
+            assert_eq!(then.clone().with_deleted().all(&db).await?, all, "{rows}");
+            assert_eq!(then.clone().all(&db).await?, alive, "{rows}");
+            let found = then.filter(Column::Title.eq("b")).offset(1_u64).one(&db).await?;
+            assert_eq!(found.as_ref(), alive.iter().filter(|record| record.title == "b").nth(1), "{rows}");
+            if db.get_database_backend() == DbBackend::Postgres {
+                let walked = walked(&db, article::Entity::as_of(t).with_deleted().into_select(&db)).await;
+                let expected = if rows == 200 { [all.len(), 0] } else { [0, all.len()] };
+                assert_eq!(walked, expected, "{rows}");
             }
         }
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! - PostgreSQL and SQLite find the keys by recursion, a seek in the index of the primary key for
 //!   each, and each key's record by another. PostgreSQL finds both at once where no filter names
-//!   the key; the index entries of later records are then stepped over.
+//!   the key; the index entries of later records are then stepped over. Where histories are short, it
+//!   takes many records at a step instead, for one pass over them costs less than the seeks.
 //! - MySQL and MariaDB do the same for a GROUP BY by themselves, and cut recursion short.
 
 use chrono::{DateTime, Utc};
@@ -12,8 +13,9 @@ use sea_orm::sea_query::{
 use sea_orm::{IdenStatic, Iterable, Order, QueryTrait, Select};
 
 use crate::dialect::Dialect;
-use crate::query::{held, keys, nothing, own, table_of, unordered};
+use crate::query::{held, nothing, own, table_of, unordered};
 use crate::recorded::column_named;
+use crate::typed::record_key;
 use crate::{Event, RecordEntity};
 
 /// The keys of the rows that are looked at.
@@ -42,7 +44,7 @@ pub(in crate::query) fn among<R: RecordEntity>(
     filtered.clear_selects().reset_limit().reset_offset();
     filtered.clear_group_by().clear_having();
     let entity = R::default();
-    let keys: Vec<_> = keys::<R>().map(|key| key.as_str()).collect();
+    let keys: Vec<_> = record_key::<R>().map(|key| key.as_str()).collect();
     let named = dialect.names(&filtered);
     let own = |name: &str| {
         name == entity.table_name()
@@ -64,7 +66,7 @@ pub(super) fn rows<R: RecordEntity>(
     let held = held::<R>(at);
     let mut rows = match (dialect.groups_by_seeks(), dialect.has_lateral(), among) {
         (true, ..) => grouped::<R>(held),
-        (false, true, None) => by_walking::<R>(held),
+        (false, true, None) => by_strides::<R>(held),
         (false, true, Some(among)) => {
             let keys = keys_by_seeks::<R>(&among);
             by_lateral::<R>(held).with_cte(keys).take()
@@ -88,7 +90,7 @@ pub(in crate::query) fn all<R: RecordEntity>() -> SelectStatement {
 }
 
 fn key_of<R: RecordEntity>(table: &'static str) -> impl Iterator<Item = Expr> {
-    keys::<R>().map(move |key| Expr::col((table, key)))
+    record_key::<R>().map(move |key| Expr::col((table, key)))
 }
 
 /// Whether rows of two tables have one key.
@@ -99,13 +101,13 @@ fn same_key(a: impl Iterator<Item = Expr>, b: impl Iterator<Item = Expr>) -> Exp
 
 /// Each key, found by a seek from the one before.
 fn keys_by_seeks<R: RecordEntity>(among: &SelectStatement) -> WithClause {
-    let own_key = || Expr::tuple(keys::<R>().map(own::<R>));
+    let own_key = || Expr::tuple(record_key::<R>().map(own::<R>));
     let seek = |columns: Vec<R::Column>, after: Option<Expr>| {
         let mut seek = among.clone();
         for column in columns {
             seek.expr(own::<R>(column));
         }
-        for key in keys::<R>() {
+        for key in record_key::<R>() {
             seek.order_by_expr(own::<R>(key), Order::Asc);
         }
         seek.and_where_option(after).limit(1);
@@ -113,7 +115,7 @@ fn keys_by_seeks<R: RecordEntity>(among: &SelectStatement) -> WithClause {
     };
     let beyond = || own_key().gt(Expr::tuple(key_of::<R>(KEYS)));
     let mut next = Query::select().from(KEYS).take();
-    for key in keys::<R>() {
+    for key in record_key::<R>() {
         let found = seek(vec![key], Some(beyond()));
         next.expr(Expr::SubQuery(None, Box::new(found.into())));
     }
@@ -123,47 +125,108 @@ fn keys_by_seeks<R: RecordEntity>(among: &SelectStatement) -> WithClause {
     // A derived table, for an ORDER BY would be the union's.
     let mut found = Query::select()
         .expr(Expr::cust("*"))
-        .from_subquery(seek(keys::<R>().collect(), None), "as_of_first")
+        .from_subquery(seek(record_key::<R>().collect(), None), "as_of_first")
         .take();
     found.union(UnionType::All, next);
     let keys = CommonTableExpression::new()
         .table_name(KEYS)
-        .columns(keys::<R>())
+        .columns(record_key::<R>())
         .query(found)
         .to_owned();
     WithClause::new().recursive(true).cte(keys).to_owned()
 }
 
-/// Each row's record, found by a seek from the one before, backwards.
-fn by_walking<R: RecordEntity>(held: Expr) -> SelectStatement {
-    const NEXT: &str = "as_of_next";
-    let seek = |before: Option<Expr>| {
-        let mut seek = all::<R>();
-        for column in R::Column::iter() {
-            seek.expr(own::<R>(column));
-        }
-        seek.and_where(held.clone()).and_where_option(before);
-        for column in keys::<R>().chain([R::RECORDED_AT]) {
-            seek.order_by_expr(own::<R>(column), Order::Desc);
-        }
-        seek.limit(1).take()
+/// Each row's record, by a seek for each or by one pass over all, whichever is less.
+///
+/// One statement says both, and conditions that are looked at once let one of them run. The pass is a
+/// walk too, of many records at a step: the planner takes a recursion to be short, where the cost that
+/// it expects of reading a large table would have it compile the statement (`jit_above_cost`), for
+/// longer than the walk takes.
+fn by_strides<R: RecordEntity>(held: Expr) -> SelectStatement {
+    let walked = |stride, goes: Expr| {
+        let walk = by_walking::<R>(&held, stride, goes);
+        let mut all = Query::select();
+        all.expr(Expr::cust("*")).from_subquery(walk, "as_of_walk");
+        all
     };
-    let own_key = Expr::tuple(keys::<R>().map(own::<R>));
-    let before = own_key.lt(Expr::tuple(key_of::<R>(KEYS)));
-    let next = Query::select()
-        .exprs(R::Column::iter().map(|column| Expr::col((NEXT, column))))
-        .from(KEYS)
-        .join_lateral(
-            JoinType::InnerJoin,
-            seek(Some(before)),
-            NEXT,
-            Expr::val(true),
-        )
-        .take();
-    let mut found = Query::select()
-        .expr(Expr::cust("*"))
-        .from_subquery(seek(None), "as_of_first")
-        .take();
+    let mut rows = walked(1, has_short_histories::<R>().not());
+    rows.union(UnionType::All, walked(STRIDE, has_short_histories::<R>()));
+    Query::select().from_subquery(rows, STATE).take()
+}
+
+/// Records of one step of a pass.
+const STRIDE: u64 = 1_000;
+
+/// Records of each end of the table by which the length of histories is judged.
+const SAMPLE: u64 = 1_000;
+
+/// Records of a row from which on a seek costs less than to read them all.
+const LONG: u64 = 10;
+
+/// Whether rows have few records, at both ends of the table.
+fn has_short_histories<R: RecordEntity>() -> Expr {
+    let rows_at = |end: Order| {
+        let mut sample = all::<R>();
+        for key in record_key::<R>() {
+            sample.expr(own::<R>(key));
+            sample.order_by_expr(own::<R>(key), end.clone());
+        }
+        sample.limit(SAMPLE);
+        let mut keys = Query::select();
+        keys.distinct().expr(Expr::cust("*"));
+        keys.from_subquery(sample, "as_of_sample");
+        let mut count = Query::select();
+        count.expr(Expr::cust("count(*)"));
+        count.from_subquery(keys, "as_of_sampled");
+        Expr::SubQuery(None, Box::new(count.into()))
+    };
+    let many = Expr::val(SAMPLE / LONG);
+    let are_many = |end| rows_at(end).gt(many.clone());
+    are_many(Order::Asc).and(are_many(Order::Desc))
+}
+
+/// Each row's record, found in the index of the primary key from the one before, backwards, so many
+/// records at a step; none where the walk does not go.
+fn by_walking<R: RecordEntity>(held: &Expr, stride: u64, goes: Expr) -> SelectStatement {
+    const NEXT: &str = "as_of_next";
+    const LAST: &str = "as_of_last";
+    let backwards = |query: &mut SelectStatement| {
+        for column in record_key::<R>().chain([R::RECORDED_AT]) {
+            query.order_by(column, Order::Desc);
+        }
+    };
+    let seek = |limit: u64, condition: Expr| {
+        let mut seek = all::<R>();
+        seek.columns(R::Column::iter());
+        seek.and_where(held.clone()).and_where(condition);
+        backwards(&mut seek);
+        seek.limit(limit).take()
+    };
+    let own_key = Expr::tuple(record_key::<R>().map(own::<R>));
+    let before = own_key.lt(Expr::tuple(key_of::<R>(LAST)));
+    let mut step = seek(stride, before);
+    let mut next = Query::select();
+    if stride == 1 {
+        next.from_as(KEYS, LAST);
+    } else {
+        let mut first_of_each = Query::select();
+        first_of_each.distinct_on(record_key::<R>());
+        first_of_each.expr(Expr::cust("*"));
+        first_of_each.from_subquery(step, "as_of_stride");
+        backwards(&mut first_of_each);
+        step = first_of_each;
+        let mut last = Query::select();
+        last.columns(record_key::<R>()).from(KEYS).limit(1);
+        for key in record_key::<R>() {
+            last.order_by(key, Order::Asc);
+        }
+        next.from_subquery(last, LAST);
+    }
+    next.exprs(R::Column::iter().map(|column| Expr::col((NEXT, column))));
+    next.join_lateral(JoinType::InnerJoin, step, NEXT, Expr::val(true));
+    let mut found = Query::select();
+    found.expr(Expr::cust("*"));
+    found.from_subquery(seek(1, goes), "as_of_first");
     found.union(UnionType::All, next);
     let rows = CommonTableExpression::new()
         .table_name(KEYS)
@@ -171,13 +234,17 @@ fn by_walking<R: RecordEntity>(held: Expr) -> SelectStatement {
         .query(found)
         .to_owned();
     let rows = WithClause::new().recursive(true).cte(rows).to_owned();
-    Query::select().from_as(KEYS, STATE).with_cte(rows).take()
+    Query::select()
+        .expr(Expr::cust("*"))
+        .from(KEYS)
+        .with_cte(rows)
+        .take()
 }
 
 fn by_lateral<R: RecordEntity>(held: Expr) -> SelectStatement {
     let state = all::<R>()
         .expr(Expr::cust("*"))
-        .and_where(same_key(keys::<R>().map(own::<R>), key_of::<R>(KEYS)))
+        .and_where(same_key(record_key::<R>().map(own::<R>), key_of::<R>(KEYS)))
         .and_where(held)
         .order_by_expr(own::<R>(R::RECORDED_AT), Order::Desc)
         .limit(1)
@@ -191,7 +258,7 @@ fn by_lateral<R: RecordEntity>(held: Expr) -> SelectStatement {
 fn by_maximum<R: RecordEntity>(held: Expr) -> SelectStatement {
     let latest = all::<R>()
         .expr(own::<R>(R::RECORDED_AT).max())
-        .and_where(same_key(keys::<R>().map(own::<R>), key_of::<R>(KEYS)))
+        .and_where(same_key(record_key::<R>().map(own::<R>), key_of::<R>(KEYS)))
         .and_where(held)
         .take();
     let latest = Expr::SubQuery(None, Box::new(latest.into()));
@@ -205,7 +272,7 @@ fn by_maximum<R: RecordEntity>(held: Expr) -> SelectStatement {
 
 fn grouped<R: RecordEntity>(held: Expr) -> SelectStatement {
     let mut latest = all::<R>();
-    for key in keys::<R>() {
+    for key in record_key::<R>() {
         latest.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
     }
     latest
