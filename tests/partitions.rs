@@ -437,11 +437,11 @@ each_database! {
                 let db = db.clone();
                 tokio::spawn(async move {
                     let ahead = Partitions::every("1D").ahead(days);
-                    db.extend_partitions(leaflet::record::Entity, &ahead).await
+                    let_through(|| db.extend_partitions(leaflet::record::Entity, &ahead)).await
                 })
             });
             for extending in extending.collect::<Vec<_>>() {
-                extending.await.unwrap().unwrap();
+                extending.await.unwrap();
             }
             assert_eq!(partitions(&db).await, before - 1 + i64::from(days));
         }
@@ -647,17 +647,18 @@ each_database! {
         }).collect();
         let dropping: Vec<_> = (0..2).map(|_| {
             let db = db.clone();
-            tokio::spawn(async move { drop_partitions_before(leaflet::Entity, day(5)).exec(&db).await })
+            tokio::spawn(async move { let_through(|| drop_partitions_before(leaflet::Entity, day(5)).exec(&db)).await })
         }).collect();
         let mut partitions = 0;
         for dropping in dropping {
-            partitions += dropping.await.unwrap().unwrap().partitions.len();
+            partitions += dropping.await.unwrap().partitions.len();
         }
         done.store(true, Ordering::Relaxed);
         for writer in writers {
             writer.await.unwrap();
         }
-        assert_eq!(partitions as i64, 8 - past(&db));
+        // A call that was ended on the way does not say what it had dropped.
+        assert!(partitions as i64 == 8 - past(&db) || is_cluster(), "{partitions}");
         // One that the other was just about to exchange may be left; the next call finds it.
         drop_partitions_before(leaflet::Entity, day(5)).exec(&db).await.unwrap();
         assert_eq!(left_behind(&db).await, 0);

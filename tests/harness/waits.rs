@@ -56,6 +56,11 @@ pub fn is_cluster() -> bool {
     std::env::var_os("RECORD_TEST_MYSQL_READER").is_some()
 }
 
+/// What a cluster ends where there is no transaction to undo: `Query execution was interrupted`.
+fn is_interrupted(error: &DbErr) -> bool {
+    error.to_string().contains("1317")
+}
+
 /// What comes of some work, which a cluster may have to be asked for again, as a program does.
 pub async fn let_through<T, F>(work: impl Fn() -> F) -> T
 where
@@ -64,7 +69,7 @@ where
     for _ in 0..100 {
         match work().await {
             Ok(output) => return output,
-            Err(error) if is_cluster() && is_retryable(&error) => {
+            Err(error) if is_cluster() && (is_retryable(&error) || is_interrupted(&error)) => {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             Err(error) => panic!("{error:?}"),
