@@ -16,7 +16,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 /// | [`Property`](Self::Property) | a property closure failed or panicked | correct the closure |
 /// | [`Value`](Self::Value) | a value would be altered by the database | refuse it as bad input, or widen the column |
 /// | [`Stranded`](Self::Stranded) | in a plain transaction, a row stands without its record | roll the transaction back |
-/// | [`Interrupted`](Self::Interrupted) | at the commit, after a future was dropped in a recorded transaction | roll it back, and run it again |
+/// | [`Interrupted`](Self::Interrupted) | at the commit of a recorded transaction, after a future was dropped in it, or a deadlock ended it | roll it back, and run it again |
 /// | [`Unseen`](Self::Unseen) | a write past the hooks, where such are refused | write as the message says |
 /// | [`NotAtomic`](Self::NotAtomic) | a save by a trait method on a [`strict`](crate::RecordedConnection::strict) pool | save by the inherent method, or in a transaction |
 /// | [`Clock`](Self::Clock) | the time set by a context is in the future, or not after the row's last record | set another time |
@@ -160,7 +160,8 @@ pub enum RecordError {
         entity: String,
     },
 
-    /// A recorded transaction in which something was interrupted before it could be recorded.
+    /// A recorded transaction in which something was interrupted before it could be recorded, or which
+    /// MySQL has ended by itself, after a deadlock.
     #[error("this transaction cannot be committed: {problem}; roll it back and run it again")]
     Interrupted {
         /// What happened in it.

@@ -17,7 +17,9 @@ use sea_orm::{
 
 use crate::RecordError;
 use crate::context::Context;
+use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::error::ends_transaction;
 use crate::listen::Guard;
 use crate::typed::Key;
 use crate::unseen::{Unseen, UnseenWrites};
@@ -151,11 +153,24 @@ impl Unit {
         output
     }
 
+    /// Says that the transaction can only be rolled back.
+    pub(crate) fn spoil(&self) {
+        self.interrupted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Spoils the transaction where an error has ended it and the database would still take what
+    /// follows: MySQL does, one by one, without a lock.
+    pub(crate) fn heed(&self, dialect: Dialect, error: &DbErr) {
+        if dialect.survives_errors() && ends_transaction(error) {
+            self.spoil();
+        }
+    }
+
     pub(crate) fn is_whole(&self) -> Result<(), RecordError> {
         match self.interrupted.load(Ordering::Relaxed) {
             0 => Ok(()),
             _ => Err(RecordError::Interrupted {
-                problem: "a save or a flush in it failed to record, or was cancelled half-way",
+                problem: "a save or a flush in it failed to record, or was cancelled half-way, or a deadlock has ended it",
             }),
         }
     }

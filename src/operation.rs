@@ -55,6 +55,9 @@ where
             let output = operation.run(db).await;
             drop(covering);
             saving.ends();
+            if let Err(error) = &output {
+                unit.heed(Dialect::of(db), error);
+            }
             output
         }
         // On the connection itself, so that the hooks see the pause.

@@ -11,7 +11,9 @@ use sea_orm::{
     EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryOrder, QuerySelect, Set,
     Statement, TransactionError, TransactionTrait,
 };
-use sea_orm_record::{Event, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable};
+use sea_orm_record::{
+    Event, RecordError, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable,
+};
 use tokio::sync::{Barrier, Notify};
 
 use crate::blog::{self, article, note, topic};
@@ -292,6 +294,43 @@ each_database! {
         assert!(is_retryable(&lost.unwrap_err()));
         winner.commit().await.unwrap();
         assert_eq!(records().await, before);
+    }
+
+    /// What it wrote before is undone, and what it writes after stands by itself on MySQL.
+    async fn a_recorded_transaction_that_a_deadlock_has_ended_is_not_committed(test: TestDb) {
+        if test.engine() != Engine::MariaDb {
+            return;
+        }
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let (editor, desk) = (m.editors[0].clone(), m.desks[0].id);
+        let recorded = RecordedConnection::new(db.clone());
+        let renamed = |id: i32| format!("UPDATE editor SET name = 'other' WHERE id = {id}");
+        let touched = format!("UPDATE desk SET name = name WHERE id = {desk}");
+
+        for through_library in [true, false] {
+            let loser = recorded.begin().await.unwrap();
+            loser.execute_unprepared(&touched).await.unwrap();
+            let winner = db.begin().await.unwrap();
+            // It has more to undo.
+            winner.execute_unprepared("INSERT INTO tag (name) SELECT seq FROM seq_1_to_200").await.unwrap();
+            winner.execute_unprepared(&renamed(editor.id)).await.unwrap();
+            let late = async {
+                let mut editor = editor.clone().into_active_model();
+                editor.name = Set("lost".to_owned());
+                let lost = match through_library {
+                    true => editor.update(&loser).await.map(drop),
+                    false => loser.execute_unprepared(&renamed(m.editors[0].id)).await.map(drop),
+                };
+                (lost, loser.commit().await)
+            };
+            let ((lost, committed), won) = once_held_up(&db, late, winner.execute_unprepared(&touched)).await;
+            won.unwrap();
+            assert!(is_retryable(&lost.unwrap_err()));
+            let refused = committed.unwrap_err();
+            assert!(matches!(RecordError::of(&refused), Some(RecordError::Interrupted { .. })), "{refused}");
+            winner.rollback().await.unwrap();
+        }
     }
 
     /// No error is allowed: the locks that the library takes are no reason to try again.

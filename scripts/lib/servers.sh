@@ -125,7 +125,7 @@ start_mariadb() {
     as_owner_in_background "$log" "$mariadb_server" --no-defaults --datadir="$started_dir/data" \
         --port="$started_port" --bind-address=127.0.0.1 --socket="$started_dir/s" \
         --pid-file="$started_dir/pid" --skip-name-resolve --max-connections=500 --skip-log-bin \
-        --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync "$@"
+        --lock-wait-timeout=60 --innodb-flush-log-at-trx-commit=0 --loose-innodb-flush-method=nosync "$@"
     await_line "$log" 'ready for connections' MariaDB
     started_url=mysql://root@127.0.0.1:$started_port/mysql
     say "MariaDB: a throw-away instance on port $started_port, ready after $((SECONDS - began)) s"
