@@ -98,8 +98,27 @@ impl TestDb {
 /// Runs a test body with a database of its own, and drops that when the body succeeds.
 ///
 /// # Panics
-/// When the body panics or returns an error. The database then stays, for a look.
+/// When the body panics or returns an error, or does not end within [`PATIENCE`] (but for a soak). The
+/// database then stays, for a look.
 pub async fn run<F, R>(engine: Engine, test: &str, body: impl FnOnce(TestDb) -> F)
+where
+    F: Future<Output = R>,
+    R: Outcome,
+{
+    let whole = run_to_its_end(engine, test, body);
+    if std::env::var_os("RECORD_SOAK").is_some() {
+        return whole.await;
+    }
+    if tokio::time::timeout(PATIENCE, whole).await.is_err() {
+        let doing = engine.doing().await;
+        panic!("{test} hangs on {engine:?}, which is doing this:\n{doing}");
+    }
+}
+
+/// Many times what the longest test takes.
+const PATIENCE: Duration = Duration::from_secs(400);
+
+async fn run_to_its_end<F, R>(engine: Engine, test: &str, body: impl FnOnce(TestDb) -> F)
 where
     F: Future<Output = R>,
     R: Outcome,

@@ -46,6 +46,27 @@ impl Engine {
         server.close().await.unwrap();
     }
 
+    /// What each connection to the server is at.
+    pub(super) async fn doing(self) -> String {
+        let connections = match self {
+            Self::Sqlite => return "SQLite does not tell".to_owned(),
+            Self::Postgres => {
+                "SELECT concat_ws(' | ', pid, datname, state, wait_event, query) AS it \
+                 FROM pg_stat_activity WHERE datname IS NOT NULL"
+            }
+            Self::MariaDb => {
+                "SELECT concat_ws(' | ', id, db, command, time, state, info) AS it \
+                 FROM information_schema.processlist"
+            }
+        };
+        let server = self.server().await;
+        let asked = sea_orm::Statement::from_string(server.get_database_backend(), connections);
+        let rows = server.query_all_raw(asked).await.unwrap_or_default();
+        let rows = rows.iter().map(|row| row.try_get("", "it"));
+        rows.map(|it: Result<String, _>| it.unwrap_or_default() + "\n")
+            .collect()
+    }
+
     async fn drop_database(self, server: &DatabaseConnection, name: &str) -> Result<(), DbErr> {
         let force = if self == Self::Postgres {
             "WITH (FORCE)"
