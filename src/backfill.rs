@@ -17,7 +17,7 @@ use crate::erased::Connection;
 use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Extent, Key, Page, Plan};
+use crate::typed::{Extent, Key, Page, Plan, Row};
 use crate::write::{CHUNK, Writer, keys_alone};
 use crate::{Event, Recorded};
 
@@ -179,12 +179,12 @@ struct Done {
 }
 
 impl Done {
-    fn of(mut found: Vec<Key>, records: u64) -> Self {
+    fn of(rows: &[Row]) -> Self {
         Self {
-            rows: found.len() as u64,
-            full: found.len() >= CHUNK,
-            last: found.pop(),
-            records,
+            rows: rows.len() as u64,
+            full: rows.len() >= CHUNK,
+            last: rows.last().map(|row| row.key.clone()),
+            records: 0,
         }
     }
 }
@@ -239,13 +239,7 @@ impl Chunk {
     /// Rows that the database copies by itself, each named by its key.
     async fn copied(&self, conn: Connection<'_>, writer: &Writer<'_>) -> Result<Done, DbErr> {
         let found = self.plan.page_of_keys(conn, self.page(CHUNK)).await?;
-        let rows = keys_alone(found.clone());
-        let event = Event::Backfilled;
-        let records = match self.differing {
-            true => writer.source_seen(event, &rows).await?,
-            false => writer.first_of_source(event, &rows).await?,
-        };
-        Ok(Done::of(found, records))
+        self.recorded(writer, keys_alone(found)).await
     }
 
     /// Rows of which something is computed here.
@@ -255,13 +249,15 @@ impl Chunk {
             .plan
             .snapshot(conn, &models, Extent::BesideSource)
             .await?;
+        self.recorded(writer, rows).await
+    }
+
+    async fn recorded(&self, writer: &Writer<'_>, rows: Vec<Row>) -> Result<Done, DbErr> {
+        let done = Done::of(&rows);
         let records = match self.differing {
-            true => writer.source_seen(Event::Backfilled, &rows).await?,
-            false => writer.first_of_source(Event::Backfilled, &rows).await?,
+            true => writer.source_seen(Event::Backfilled, rows).await?,
+            false => writer.first_of_source(Event::Backfilled, rows).await?,
         };
-        Ok(Done::of(
-            rows.into_iter().map(|row| row.key).collect(),
-            records,
-        ))
+        Ok(Done { records, ..done })
     }
 }

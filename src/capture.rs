@@ -167,7 +167,7 @@ impl Capture<'_> {
     async fn first_records(&self, plan: &dyn Plan, run: &Run) -> Result<(), DbErr> {
         let (shape, writer) = (plan.shape(), self.writer(plan.shape()));
         if shape.is_copied(self.dialect) {
-            return writer.made_here(Event::Created, run, &[]).await;
+            return writer.made_here(Event::Created, run, Vec::new()).await;
         }
         for run in run.pieces(CHUNK) {
             let key = table_columns(&shape.source.name, &[shape.key[0].source.clone()]);
@@ -185,7 +185,7 @@ impl Capture<'_> {
             let rows = plan
                 .snapshot(self.conn, &models, Extent::BesideSource)
                 .await?;
-            writer.made_here(Event::Created, &run, &rows).await?;
+            writer.made_here(Event::Created, &run, rows).await?;
         }
         Ok(())
     }
@@ -197,7 +197,7 @@ impl Capture<'_> {
             match note.model {
                 Some(models) => {
                     let rows = plan.snapshot(self.conn, &models, Extent::Whole).await?;
-                    self.writer(plan.shape()).values(note.event, &rows).await?;
+                    self.writer(plan.shape()).values(note.event, rows).await?;
                 }
                 None if note.event == Event::Deleted && self.immediate => gone.push((key, note)),
                 None => stored.push((key, note)),
@@ -230,8 +230,7 @@ impl Capture<'_> {
                     .iter()
                     .filter(|(_, note)| (event_of_living(note), note.seen) == (event, seen));
                 let keys: Vec<_> = same.map(|(key, _)| key.clone()).collect();
-                self.of_source(shape, event, seen, &keys_alone(keys))
-                    .await?;
+                self.of_source(shape, event, seen, keys_alone(keys)).await?;
             }
             return Ok(notes.into_iter().filter(|(_, note)| note.deleted).collect());
         }
@@ -263,7 +262,7 @@ impl Capture<'_> {
             };
             let (same, rest): (Vec<_>, Vec<_>) = rows.into_iter().partition(belongs);
             rows = rest;
-            self.of_source(plan.shape(), event, seen, &same).await?;
+            self.of_source(plan.shape(), event, seen, same).await?;
         }
         // The dependents of rows that were written have been noted with them.
         if notes.iter().any(|(_, note)| note.event == Event::Related) {
@@ -277,7 +276,7 @@ impl Capture<'_> {
         shape: &Shape,
         event: Event,
         seen: bool,
-        rows: &[Row],
+        rows: Vec<Row>,
     ) -> Result<u64, DbErr> {
         let writer = self.writer(shape);
         match seen {
@@ -293,13 +292,13 @@ impl Capture<'_> {
         }
         let keys = notes.iter().map(|(key, _)| key.clone()).collect();
         let writer = self.writer(plan.shape());
-        let recorded = writer.gone(&keys_alone(keys)).await?;
+        let recorded = writer.gone(keys_alone(keys)).await?;
         if usize::try_from(recorded).is_ok_and(|recorded| recorded >= notes.len()) {
             return Ok(());
         }
         for models in notes.into_iter().filter_map(|(_, note)| note.last) {
             let rows = plan.snapshot(self.conn, &models, Extent::Whole).await?;
-            writer.first(Event::Deleted, &rows).await?;
+            writer.first(Event::Deleted, rows).await?;
         }
         Ok(())
     }
@@ -338,12 +337,13 @@ impl Capture<'_> {
         let rows = plan
             .snapshot(self.conn, &models, Extent::BesideSource)
             .await?;
+        let last = rows.get(CHUNK - 1).map(|row| row.key.clone());
         self.writer(plan.shape())
-            .source_seen(Event::Related, &rows)
+            .source_seen(Event::Related, rows)
             .await?;
-        if let Some(last) = rows.into_iter().nth(CHUNK - 1) {
+        if last.is_some() {
             lock(&self.ahead).push(Dependents {
-                after: Some(last.key),
+                after: last,
                 ..dependents
             });
         }
@@ -466,7 +466,7 @@ pub(crate) async fn record_first(
 ) -> Result<(), DbErr> {
     let rows = plan.snapshot(conn, models, Extent::Whole).await?;
     let writer = Writer::new(conn, plan.shape(), context, context.stamp()?);
-    writer.first(event, &rows).await
+    writer.first(event, rows).await
 }
 
 /// The rows with these keys.

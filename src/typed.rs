@@ -35,7 +35,7 @@ pub(crate) type Key = Vec<Value>;
 pub(crate) type Models = Arc<dyn Any + Send + Sync>;
 
 /// What a record of a row would hold now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) key: Key,
     /// In the order of [`Shape::values`].
@@ -235,21 +235,15 @@ impl<E: Recorded> TypedPlan<E> {
         extent: Extent,
     ) -> Result<Row, DbErr> {
         let key = key_of(model);
-        let columns = self.sources.iter().zip(&self.shape.columns);
-        let columns: Vec<_> = columns
-            .map(|(source, column)| match extent {
-                _ if column.redacted => self.redacted(column, &key, &model.get(*source)),
-                Extent::BesideSource if dialect.copies_unseen(&column.ty) => {
-                    Ok(Value::String(None))
-                }
-                _ => Ok(model.get(*source)),
-            })
-            .collect::<Result<_, RecordError>>()?;
-        let values: Vec<_> = columns
-            .into_iter()
-            .chain(properties)
-            .map(|value| dialect.canonical(value))
-            .collect();
+        let mut values = Vec::with_capacity(self.sources.len() + properties.len());
+        for (source, column) in self.sources.iter().zip(&self.shape.columns) {
+            values.push(match extent {
+                _ if column.redacted => self.redacted(column, &key, &model.get(*source))?,
+                Extent::BesideSource if dialect.copies_unseen(&column.ty) => Value::String(None),
+                _ => dialect.canonical(model.get(*source)),
+            });
+        }
+        values.extend(properties.into_iter().map(|value| dialect.canonical(value)));
         self.shape
             .refuse_altered(dialect, self.shape.values().zip(&values))?;
         Ok(Row { key, values })

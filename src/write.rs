@@ -5,11 +5,14 @@
 //! are taken from there in SQL (`s`), so that a fan-out carries keys and properties alone.
 //!
 //! `write/compare.rs` reads what would be written, `write/carry.rs` copies records to a later moment,
-//! `write/remove.rs` takes records away, `write/erasure.rs` what they say.
+//! `write/remove.rs` takes records away, `write/erasure.rs` what they say; `write/audit.rs` says under
+//! access control what a statement reads and writes.
 //!
 //! The latest record is read in this statement, which is never the one that locked the row:
 //! PostgreSQL re-reads a row that it waited for, but keeps what was joined to it.
 
+#[cfg(feature = "rbac")]
+mod audit;
 mod carry;
 mod compare;
 mod erasure;
@@ -18,10 +21,7 @@ mod text;
 
 use std::sync::Arc;
 
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, StatementBuilder, Value,
-    Values,
-};
+use sea_orm::{ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, Value, Values};
 
 use crate::context::{Context, Stamp};
 use crate::dialect::{Dialect, Sql, bind_time};
@@ -115,7 +115,7 @@ impl<'w> Writer<'w> {
     }
 
     /// Records rows whose values are all at hand, if they changed.
-    pub(crate) async fn values(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+    pub(crate) async fn values(&self, event: Event, rows: Vec<Row>) -> Result<(), DbErr> {
         self.insert(From::Values, Where::Changed, event, rows)
             .await
             .map(drop)
@@ -123,12 +123,12 @@ impl<'w> Writer<'w> {
 
     /// Records rows of the source table, which the caller has locked, if they changed; answers for
     /// how many.
-    pub(crate) async fn source(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+    pub(crate) async fn source(&self, event: Event, rows: Vec<Row>) -> Result<u64, DbErr> {
         self.insert(From::Source, Where::Changed, event, rows).await
     }
 
     /// The same for rows that were not saved themselves: what was erased of them stays so.
-    pub(crate) async fn source_seen(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+    pub(crate) async fn source_seen(&self, event: Event, rows: Vec<Row>) -> Result<u64, DbErr> {
         self.insert(From::Source, Where::Seen, event, rows).await
     }
 
@@ -138,9 +138,9 @@ impl<'w> Writer<'w> {
         &self,
         event: Event,
         run: &Run,
-        rows: &[Row],
+        rows: Vec<Row>,
     ) -> Result<(), DbErr> {
-        let Some(cells) = self.cells_of_run(run, rows) else {
+        let Some(cells) = self.cells_of_run(run, &rows) else {
             let insert = self.insert(From::Source, Where::MadeHere, event, rows);
             return insert.await.map(drop);
         };
@@ -151,14 +151,14 @@ impl<'w> Writer<'w> {
     }
 
     /// Records that rows are gone, with the values of their latest records; answers for how many.
-    pub(crate) async fn gone(&self, keys: &[Row]) -> Result<u64, DbErr> {
+    pub(crate) async fn gone(&self, keys: Vec<Row>) -> Result<u64, DbErr> {
         self.insert(From::Latest, Where::Gone, Event::Deleted, keys)
             .await
     }
 
     /// Gives rows of the source table that have no record one; the caller has locked them. Answers
     /// for how many.
-    pub(crate) async fn first_of_source(&self, event: Event, rows: &[Row]) -> Result<u64, DbErr> {
+    pub(crate) async fn first_of_source(&self, event: Event, rows: Vec<Row>) -> Result<u64, DbErr> {
         self.insert(From::Source, Where::Unrecorded, event, rows)
             .await
     }
@@ -176,15 +176,18 @@ impl<'w> Writer<'w> {
     }
 
     /// Gives rows that have no record one, of the values at hand.
-    pub(crate) async fn first(&self, event: Event, rows: &[Row]) -> Result<(), DbErr> {
+    pub(crate) async fn first(&self, event: Event, rows: Vec<Row>) -> Result<(), DbErr> {
         self.insert(From::Values, Where::Unrecorded, event, rows)
             .await
             .map(drop)
     }
 
     async fn read(&self, text: Arc<str>, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
-        let statement = self.statement(text, values);
-        let rows = self.conn.query_all(&statement).await;
+        let statement = self.statement(&text, values);
+        #[cfg(not(feature = "rbac"))]
+        let rows = self.conn.query_all_raw(statement).await;
+        #[cfg(feature = "rbac")]
+        let rows = self.conn.query_all(&self.audited(statement)).await;
         rows.map_err(|error| self.failed("reading", error))
     }
 
@@ -200,8 +203,11 @@ impl<'w> Writer<'w> {
 
     /// Changes records; answers for how many.
     async fn change(&self, text: Arc<str>, values: Vec<Value>, action: &str) -> Result<u64, DbErr> {
-        let statement = self.statement(text, values);
-        let changed: Result<ExecResult, _> = self.conn.execute(&statement).await;
+        let statement = self.statement(&text, values);
+        #[cfg(not(feature = "rbac"))]
+        let changed: Result<ExecResult, _> = self.conn.execute_raw(statement).await;
+        #[cfg(feature = "rbac")]
+        let changed: Result<ExecResult, _> = self.conn.execute(&self.audited(statement)).await;
         let changed = changed.map_err(|error| self.failed(action, error))?;
         Ok(changed.rows_affected())
     }
@@ -234,13 +240,16 @@ impl<'w> Writer<'w> {
         from: From,
         which: Where,
         event: Event,
-        rows: &[Row],
+        mut rows: Vec<Row>,
     ) -> Result<u64, DbErr> {
         let mut written = 0;
         let width = self.shape.key.len() + self.brought(from).count();
-        for rows in rows.chunks(self.rows_of_one_statement(width)) {
+        let most = self.rows_of_one_statement(width);
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(most));
+            let rows = std::mem::replace(&mut rows, rest);
             if self.stamp.fixed && !which.is_first() {
-                self.refuse_stale_clock(from, which, rows).await?;
+                self.refuse_stale_clock(from, which, &rows).await?;
             }
             let mut values = self.bindings(event, which);
             let (brought, cells) = self.bring(from, rows);
@@ -277,7 +286,7 @@ impl<'w> Writer<'w> {
             .push(" >= ")
             .placeholder()
             .push(" LIMIT 1");
-        let mut values = self.cells(from, rows);
+        let mut values = self.cells(from, rows.to_vec());
         values.push(bind_time(self.stamp.at));
         let found = self.read(sql.finish().into(), values).await?;
         let Some(row) = found.first() else {
@@ -312,19 +321,22 @@ impl<'w> Writer<'w> {
     }
 
     /// How `v` comes along, and what is bound for it.
-    fn bring(&self, from: From, rows: &[Row]) -> (Brought, Vec<Value>) {
+    fn bring(&self, from: From, rows: Vec<Row>) -> (Brought, Vec<Value>) {
+        let length = rows.len();
+        let ends = (from == From::Source && self.dialect.has_arrays())
+            .then(|| keys::ends(rows.iter().map(|row| &row.key)));
         let cells = self.cells(from, rows);
-        let arrays = match rows.len() {
+        let arrays = match length {
             1 => Err(cells),
-            length => self.dialect.arrays(cells, length),
+            _ => self.dialect.arrays(cells, length),
         };
-        match (arrays, keys::ends(rows.iter().map(|row| &row.key))) {
-            (Err(cells), _) => (Brought::Listed(rows.len()), cells),
-            (Ok(arrays), Some(ends)) if from == From::Source => {
+        match (arrays, ends.flatten()) {
+            (Err(cells), _) => (Brought::Listed(length), cells),
+            (Ok(arrays), Some(ends)) => {
                 let cells = arrays.into_iter().chain(ends).collect();
                 (Brought::ArraysWithin, cells)
             }
-            (Ok(arrays), _) => (Brought::Arrays, arrays),
+            (Ok(arrays), None) => (Brought::Arrays, arrays),
         }
     }
 
@@ -349,12 +361,14 @@ impl<'w> Writer<'w> {
     }
 
     /// The values of `v`, row by row.
-    fn cells(&self, from: From, rows: &[Row]) -> Vec<Value> {
+    fn cells(&self, from: From, rows: Vec<Row>) -> Vec<Value> {
         let brought: Vec<usize> = self.brought(from).map(|(index, _)| index).collect();
         let mut cells = Vec::with_capacity(rows.len() * (self.shape.key.len() + brought.len()));
         for row in rows {
-            let values = brought.iter().filter_map(|index| row.values.get(*index));
-            cells.extend(row.key.iter().chain(values).cloned());
+            let values = row.values.into_iter().enumerate();
+            let values = values.filter(|(index, _)| brought.contains(index));
+            cells.extend(row.key);
+            cells.extend(values.map(|(_, value)| value));
         }
         cells
     }
@@ -373,10 +387,18 @@ impl<'w> Writer<'w> {
             })
     }
 
-    fn statement(&self, text: Arc<str>, values: Vec<Value>) -> Prepared<'_> {
-        Prepared {
-            text,
-            values,
+    fn statement(&self, text: &str, values: Vec<Value>) -> Statement {
+        Statement {
+            sql: text.to_owned(),
+            values: Some(Values(values)),
+            db_backend: self.conn.get_database_backend(),
+        }
+    }
+
+    #[cfg(feature = "rbac")]
+    fn audited(&self, statement: Statement) -> audit::Audited<'_> {
+        audit::Audited {
+            statement,
             shape: self.shape,
         }
     }
@@ -413,54 +435,4 @@ pub(crate) fn keys_alone(keys: Vec<Key>) -> Vec<Row> {
         values: Vec::new(),
     };
     keys.into_iter().map(row).collect()
-}
-
-/// A statement whose text is already there. It travels as a builder, since SeaORM's
-/// `RestrictedConnection` takes nothing else.
-struct Prepared<'s> {
-    text: Arc<str>,
-    values: Vec<Value>,
-    #[cfg_attr(
-        not(feature = "rbac"),
-        expect(dead_code, reason = "audited with rbac alone")
-    )]
-    shape: &'s Shape,
-}
-
-impl StatementBuilder for Prepared<'_> {
-    fn build(&self, db_backend: &DbBackend) -> Statement {
-        Statement {
-            sql: self.text.to_string(),
-            values: Some(Values(self.values.clone())),
-            db_backend: *db_backend,
-        }
-    }
-
-    #[cfg(feature = "rbac")]
-    fn audit(&self) -> Result<sea_orm::QueryAccessAudit, sea_orm::AuditError> {
-        use sea_orm::sea_query::{Alias, IntoTableRef, Query};
-        let named = |table: &crate::plan::Table| match &table.schema {
-            Some(schema) => (Alias::new(schema), Alias::new(&table.name)).into_table_ref(),
-            None => Alias::new(&table.name).into_table_ref(),
-        };
-        let (record, source) = (named(&self.shape.record), named(&self.shape.source));
-        let mut audit = Query::select()
-            .from(record.clone())
-            .from(source)
-            .take()
-            .audit()?;
-        if self.text.starts_with("INSERT") {
-            let insert = Query::insert().into_table(record.clone()).take();
-            audit.requests.extend(insert.audit()?.requests);
-        }
-        if self.text.starts_with("UPDATE") {
-            let update = Query::update().table(record.clone()).take();
-            audit.requests.extend(update.audit()?.requests);
-        }
-        if self.text.starts_with("DELETE") {
-            let delete = Query::delete().from_table(record).take();
-            audit.requests.extend(delete.audit()?.requests);
-        }
-        Ok(audit)
-    }
 }

@@ -32,7 +32,8 @@ use crate::{RecordEntity, Recorded};
 /// `Select` is had from [`into_select`](Self::into_select).
 ///
 /// It seeks in the index of the primary key for each row that was ever recorded, rather than read
-/// the histories; where filters name the key, for the rows alone that they select.
+/// the histories; where filters name the key, for the rows alone that they select. On PostgreSQL it
+/// reads them all in one pass where they are short.
 ///
 /// ```
 /// # use sea_orm::entity::prelude::*;

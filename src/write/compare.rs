@@ -73,7 +73,7 @@ impl Writer<'_> {
             let text = self.text_of("compare", Brought::Listed(rows.len()), || {
                 self.compare_text(rows.len(), width)
             });
-            let values = self.cells(From::Values, rows);
+            let values = self.cells(From::Values, rows.to_vec());
             for row in self.read(text, values).await? {
                 differences.push(self.difference(&row, at * chunk)?);
             }

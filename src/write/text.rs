@@ -252,7 +252,8 @@ impl<'w> Writer<'w> {
                 sql.push(&format!(
                     " WHERE ({recorded_at} IS NULL OR {event} <> 'erased' AND ("
                 ));
-                for (column, value) in self.values_of(from) {
+                // Properties first: what was only looked at seldom differs in a column.
+                for (column, value) in self.values_of(from).into_iter().rev() {
                     sql.push("NOT (").push(&self.seen_as(column, &value));
                     sql.push(") OR ");
                 }
