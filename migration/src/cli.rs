@@ -325,7 +325,7 @@ impl<M: MigratorTraitSelf> RecordCli<M> {
             }
             let total = entity.prunable(db, retention).await?;
             let (running, report) = Running::new(&name, "records", total);
-            let share = args.get_one("share").copied().unwrap_or(100);
+            let share = args.get_one("share").copied().unwrap_or(100.0);
             let how = (after(args), share);
             let done = entity.prune(db, retention, how, report).await;
             let done = running.ended(done)?;

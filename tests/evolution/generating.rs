@@ -264,7 +264,10 @@ impl MigratorTrait for Migrator {{
         }
         assert!(out(&run("record prune --dry-run")).starts_with("gizmo: 1 of 4 records would go"));
         assert_eq!(out(&run("record prune --after 1")), "gizmo: 0 of 0 records removed\n");
-        assert_eq!(out(&run("record prune")), "gizmo: 1 of 4 records removed\n");
+        let none = run("record prune --share 0");
+        assert_eq!(code(&none), 2);
+        assert!(error(&none).contains("a number from 0.01 to 100"), "{}", error(&none));
+        assert_eq!(out(&run("record prune --share 12.5")), "gizmo: 1 of 4 records removed\n");
         let left = gizmo::record::Entity::find().filter(gizmo::record::Column::Name.ne("last"));
         let left = left.order_by_asc(gizmo::record::Column::RecordedAt).all(db).await.unwrap();
         assert_eq!(left.into_iter().map(|it| it.name).collect::<Vec<_>>(), ["first", "approved", "late"]);

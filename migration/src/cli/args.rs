@@ -46,9 +46,15 @@ fn share() -> Arg {
     Arg::new("share")
         .long("share")
         .value_name("PERCENT")
-        .value_parser(value_parser!(u32).range(1..=100))
+        .value_parser(percent)
         .default_value("10")
         .help("How much of the time to take; others have the database to themselves for the rest")
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok();
+    let share = share.filter(|share| (0.01..=100.0).contains(share));
+    share.ok_or_else(|| "a number from 0.01 to 100, such as 2 or 0.5".to_owned())
 }
 
 fn generate() -> Command {

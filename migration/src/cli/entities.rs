@@ -96,7 +96,7 @@ pub(super) trait AnyEntity: Send + Sync {
         &self,
         db: &DatabaseConnection,
         retention: &Retention,
-        how: (Option<&str>, u32),
+        how: (Option<&str>, f64),
         report: Report,
     ) -> Result<Pruned, DbErr>;
     async fn forecast(
@@ -287,15 +287,16 @@ where
         &self,
         db: &DatabaseConnection,
         retention: &Retention,
-        (after, share): (Option<&str>, u32),
+        (after, share): (Option<&str>, f64),
         mut report: Report,
     ) -> Result<Pruned, DbErr> {
         let prune = self.pruning(retention, self.key(db, after).await?);
-        let prune = match share {
-            100.. => prune,
-            share => prune.at_a_time(PIECE).pause(move |busy| {
+        let rest = 100.0 / share - 1.0;
+        let prune = match rest > 0.0 {
+            false => prune,
+            true => prune.at_a_time(PIECE).pause(move |busy| {
                 // Nothing else runs in this program, whose runtime may be any.
-                std::thread::sleep(busy * (100 - share) / share);
+                std::thread::sleep(busy.mul_f64(rest));
                 std::future::ready(())
             }),
         };
