@@ -190,39 +190,26 @@ fn has_short_histories<R: RecordEntity>() -> Expr {
 fn by_walking<R: RecordEntity>(held: &Expr, stride: u64, goes: Expr) -> SelectStatement {
     const NEXT: &str = "as_of_next";
     const LAST: &str = "as_of_last";
-    let backwards = |query: &mut SelectStatement| {
-        for column in record_key::<R>().chain([R::RECORDED_AT]) {
-            query.order_by(column, Order::Desc);
-        }
-    };
     let seek = |limit: u64, condition: Expr| {
         let mut seek = all::<R>();
         seek.columns(R::Column::iter());
         seek.and_where(held.clone()).and_where(condition);
-        backwards(&mut seek);
-        seek.limit(limit).take()
+        backwards::<R>(&mut seek).limit(limit).take()
     };
     let own_key = Expr::tuple(record_key::<R>().map(own::<R>));
     let before = own_key.lt(Expr::tuple(key_of::<R>(LAST)));
-    let mut step = seek(stride, before);
     let mut next = Query::select();
-    if stride == 1 {
-        next.from_as(KEYS, LAST);
-    } else {
-        let mut first_of_each = Query::select();
-        first_of_each.distinct_on(record_key::<R>());
-        first_of_each.expr(Expr::cust("*"));
-        first_of_each.from_subquery(step, "as_of_stride");
-        backwards(&mut first_of_each);
-        step = first_of_each;
-        let mut last = Query::select();
-        last.columns(record_key::<R>()).from(KEYS).limit(1);
-        for key in record_key::<R>() {
-            last.order_by(key, Order::Asc);
-        }
-        next.from_subquery(last, LAST);
-    }
     next.exprs(R::Column::iter().map(|column| Expr::col((NEXT, column))));
+    let step = match stride {
+        1 => {
+            next.from_as(KEYS, LAST);
+            seek(1, before)
+        }
+        _ => {
+            next.from_subquery(least_key::<R>(), LAST);
+            first_of_each::<R>(seek(stride, before))
+        }
+    };
     next.join_lateral(JoinType::InnerJoin, step, NEXT, Expr::val(true));
     let mut found = Query::select();
     found.expr(Expr::cust("*"));
@@ -239,6 +226,32 @@ fn by_walking<R: RecordEntity>(held: &Expr, stride: u64, goes: Expr) -> SelectSt
         .from(KEYS)
         .with_cte(rows)
         .take()
+}
+
+/// In the order of a walk.
+fn backwards<R: RecordEntity>(query: &mut SelectStatement) -> &mut SelectStatement {
+    for column in record_key::<R>().chain([R::RECORDED_AT]) {
+        query.order_by(column, Order::Desc);
+    }
+    query
+}
+
+/// Where a step of many records ended.
+fn least_key<R: RecordEntity>() -> SelectStatement {
+    let mut least = Query::select();
+    least.columns(record_key::<R>()).from(KEYS);
+    for key in record_key::<R>() {
+        least.order_by(key, Order::Asc);
+    }
+    least.limit(1).take()
+}
+
+/// Of the records of a step, each row's latest.
+fn first_of_each<R: RecordEntity>(records: SelectStatement) -> SelectStatement {
+    let mut first = Query::select();
+    first.distinct_on(record_key::<R>()).expr(Expr::cust("*"));
+    first.from_subquery(records, "as_of_stride");
+    backwards::<R>(&mut first).take()
 }
 
 fn by_lateral<R: RecordEntity>(held: Expr) -> SelectStatement {
