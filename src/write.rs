@@ -37,6 +37,11 @@ pub(crate) use erasure::{Blank, Cell, nothing};
 /// Rows of one statement, as far as its parameters allow.
 pub(crate) const CHUNK: usize = 1_000;
 
+/// Events that statements name.
+const DELETED: &str = Event::Deleted.as_str();
+const ERASED: &str = Event::Erased.as_str();
+const BLANKED: &str = Event::Blanked.as_str();
+
 /// Writes the records of one entity.
 pub(crate) struct Writer<'w> {
     conn: Connection<'w>,

@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, QueryResult};
 
 use super::text::{table, v_column};
-use super::{Brought, CHUNK, From, Where, Writer};
+use super::{Brought, CHUNK, DELETED, ERASED, From, Where, Writer};
 use crate::dialect::Sql;
 use crate::keys::Run;
 use crate::typed::{Key, Row};
@@ -32,7 +32,7 @@ impl Writer<'_> {
             self.rows_and_latest(&mut sql, From::Latest, Brought::Listed(1));
             self.condition(&mut sql, From::Latest, Where::Gone);
             let event = self.latest(&self.shape.event);
-            sql.push(&format!(" AND {event} <> 'erased'"));
+            sql.push(&format!(" AND {event} <> '{ERASED}'"));
             sql.finish()
         });
         let due = self.read(text, key.key.clone()).await?;
@@ -94,7 +94,7 @@ impl Writer<'_> {
             .column("v", &v_column(width))
             .push(" AS place");
         flag(&mut sql, &format!("{recorded_at} IS NULL"), "unrecorded");
-        flag(&mut sql, &format!("{event} = 'deleted'"), "deleted");
+        flag(&mut sql, &format!("{event} = '{DELETED}'"), "deleted");
         for (at, (column, value)) in self.values_of(From::Values).into_iter().enumerate() {
             let same = self.seen_as(column, &value);
             flag(&mut sql, &format!("NOT ({same})"), &format!("differs{at}"));

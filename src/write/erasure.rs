@@ -7,7 +7,7 @@
 use sea_orm::{DbErr, Value};
 
 use super::text::table;
-use super::{Brought, From, Where, Writer};
+use super::{BLANKED, Brought, ERASED, From, Where, Writer};
 use crate::Event;
 use crate::dialect::{Dialect, Sql};
 use crate::plan::Column;
@@ -71,7 +71,7 @@ impl Writer<'_> {
         let event = self.latest(&self.shape.event);
         let is_blank = is_blank(self.dialect, column, &self.latest(&column.name))?;
         // The event last: a comparison of texts for each column costs a tenth of a fan-out.
-        Some(format!("({is_blank} AND {event} = 'blanked')"))
+        Some(format!("({is_blank} AND {event} = '{BLANKED}')"))
     }
 
     /// Whether a row that was only looked at says the same as its latest record.
@@ -89,7 +89,7 @@ impl Writer<'_> {
     pub(super) fn seen_event_and_values(&self, sql: &mut Sql, from: From) {
         let event = self.latest(&self.shape.event);
         sql.push(&format!(
-            ", CASE WHEN {event} = 'blanked' THEN 'blanked' ELSE "
+            ", CASE WHEN {event} = '{BLANKED}' THEN '{BLANKED}' ELSE "
         ));
         sql.placeholder().push(" END");
         for (column, value) in self.values_of(from) {
@@ -150,11 +150,13 @@ impl Writer<'_> {
     /// be that of a change, by whoever made it. Returns what it binds.
     fn is_own_mark(&self, sql: &mut Sql) -> Option<Value> {
         let event = &self.shape.event;
-        sql.push("(").ident(event).push(" = 'erased'");
+        sql.push("(").ident(event).push(&format!(" = '{ERASED}'"));
         let actor = self.shape.context[0].as_ref().zip(self.context.first());
         let actor = actor.filter(|(_, value)| **value != value.as_null());
         if let Some((column, _)) = actor {
-            sql.push(" OR ").ident(event).push(" = 'blanked' AND ");
+            sql.push(" OR ")
+                .ident(event)
+                .push(&format!(" = '{BLANKED}' AND "));
             sql.ident(&column.name).push(" = ");
             column.write(sql, self.dialect, Sql::placeholder);
         }
@@ -172,7 +174,10 @@ impl Writer<'_> {
             });
         sql.push(" AND ");
         match blanks {
-            [] => drop(sql.ident(&self.shape.event).push(" <> 'erased'")),
+            [] => drop(
+                sql.ident(&self.shape.event)
+                    .push(&format!(" <> '{ERASED}'")),
+            ),
             blanks => {
                 sql.push("NOT (").list(blanks, " AND ", |sql, blank| {
                     sql.push("(").push(&blank.is_blank);

@@ -1,6 +1,6 @@
 //! The text of the statements that write.
 
-use super::{Brought, From, Where, Writer};
+use super::{Brought, DELETED, ERASED, From, Where, Writer};
 use crate::dialect::Sql;
 use crate::plan::{Column, Table};
 
@@ -229,7 +229,7 @@ impl<'w> Writer<'w> {
             Where::MadeHere | Where::Unrecorded => {}
             Where::Gone => {
                 sql.push(&format!(
-                    " WHERE {event} <> 'deleted' AND NOT EXISTS (SELECT 1 FROM "
+                    " WHERE {event} <> '{DELETED}' AND NOT EXISTS (SELECT 1 FROM "
                 ));
                 table(sql, &self.shape.source);
                 sql.push(" s WHERE ");
@@ -238,7 +238,7 @@ impl<'w> Writer<'w> {
             }
             Where::Changed => {
                 sql.push(&format!(
-                    " WHERE ({recorded_at} IS NULL OR {event} IN ('deleted', 'erased')"
+                    " WHERE ({recorded_at} IS NULL OR {event} IN ('{DELETED}', '{ERASED}')"
                 ));
                 for (column, value) in self.values_of(from) {
                     sql.push(" OR NOT (");
@@ -250,14 +250,14 @@ impl<'w> Writer<'w> {
             }
             Where::Seen => {
                 sql.push(&format!(
-                    " WHERE ({recorded_at} IS NULL OR {event} <> 'erased' AND ("
+                    " WHERE ({recorded_at} IS NULL OR {event} <> '{ERASED}' AND ("
                 ));
                 // Properties first: what was only looked at seldom differs in a column.
                 for (column, value) in self.values_of(from).into_iter().rev() {
                     sql.push("NOT (").push(&self.seen_as(column, &value));
                     sql.push(") OR ");
                 }
-                sql.push(&format!("{event} = 'deleted'))"));
+                sql.push(&format!("{event} = '{DELETED}'))"));
             }
             Where::Marked => drop(sql.push(" WHERE 1 = 1")),
         }
