@@ -20,7 +20,7 @@ use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
-use crate::typed::{Key, Plan, beyond_columns, record_key};
+use crate::typed::{Key, Plan, beyond_columns, record_key, record_key_names};
 use crate::write::{CHUNK, Writer};
 use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
 
@@ -144,8 +144,7 @@ async fn latest<E: Recorded>(
         let action = format!("reading `{}`", E::Record::default().table_name());
         DbErr::from(RecordError::database(&entity, action, error))
     })?;
-    let names = record_key::<E::Record>().map(|key| key.as_str().to_owned());
-    let names: Vec<String> = names.collect();
+    let names = record_key_names::<E::Record>();
     let read = rows.iter().map(|row| {
         let key = untyped_key::<E>(row.try_get_many("", &names)?);
         Ok((key, row.try_get("", LATEST)?))

@@ -638,6 +638,13 @@ pub(crate) fn record_key<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
     key_pairs::<R>().into_iter().map(|(_, column)| column)
 }
 
+/// The names of those.
+pub(crate) fn record_key_names<R: RecordEntity>() -> Vec<String> {
+    record_key::<R>()
+        .map(|column| column.as_str().to_owned())
+        .collect()
+}
+
 /// Latest records that are no deletions, of rows that are gone.
 fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
     let pairs = key_pairs::<E::Record>();

@@ -34,27 +34,36 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
         rows: bench.size(10_000, 500),
         records: 100,
     };
-    let names = [
-        "as_of",
-        "one seek a row",
-        "GROUP BY",
-        "window function",
-        "one seek a living row",
-    ];
-    compare(bench, long, names, Some(1.5)).await?;
+    compare(
+        bench,
+        long,
+        WAYS.map(|(name, _, way)| (name, way)),
+        Some(1.5),
+    )
+    .await?;
     let short = Histories {
         rows: bench.size(100_000, 5_000),
         records: 2,
     };
-    let names = [
-        "as_of, short",
-        "one seek a row, short",
-        "GROUP BY, short",
-        "window function, short",
-        "one seek a living row, short",
-    ];
-    compare(bench, short, names, None).await
+    compare(bench, short, WAYS.map(|(_, name, way)| (name, way)), None).await
 }
+
+/// What each is called with long histories and with short ones.
+const WAYS: [(&str, &str, Way); 5] = [
+    ("as_of", "as_of, short", Way::AsOf),
+    ("one seek a row", "one seek a row, short", Way::Seek),
+    ("GROUP BY", "GROUP BY, short", Way::Group),
+    (
+        "window function",
+        "window function, short",
+        Way::WindowFunction,
+    ),
+    (
+        "one seek a living row",
+        "one seek a living row, short",
+        Way::SeekLiving,
+    ),
+];
 
 /// How many rows there are, and how many records each has.
 #[derive(Clone, Copy)]
@@ -73,7 +82,7 @@ impl Histories {
 async fn compare(
     bench: &mut Bench<'_>,
     histories: Histories,
-    names: [&'static str; 5],
+    ways: [(&'static str, Way); 5],
     limit: Option<f64>,
 ) -> Result<()> {
     let Histories { rows, records } = histories;
@@ -83,14 +92,6 @@ async fn compare(
     fill_histories(bench, rows, records, STEP * 1_000_000).await?;
     delete_some(bench, 2 * histories.middle()).await?;
     settle(bench, &["note", "note_record"]).await?;
-    let ways = [
-        Way::AsOf,
-        Way::Seek,
-        Way::Group,
-        Way::WindowFunction,
-        Way::SeekLiving,
-    ];
-    let ways: [_; 5] = std::array::from_fn(|place| (names[place], ways[place]));
     let middle = histories.middle();
     let expected = as_of(&bench.db, middle).await?.1;
     assert_eq!(expected.len(), rows);

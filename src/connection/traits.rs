@@ -62,43 +62,33 @@ impl_connection!(RecordedConnection);
 impl_connection!(RecordedTransaction);
 
 #[cfg(feature = "stream")]
-impl sea_orm::StreamTrait for RecordedConnection {
-    type Stream<'a> = <DatabaseConnection as sea_orm::StreamTrait>::Stream<'a>;
+macro_rules! impl_stream {
+    ($connection:ty, $inner:ty) => {
+        impl sea_orm::StreamTrait for $connection {
+            type Stream<'a> = <$inner as sea_orm::StreamTrait>::Stream<'a>;
 
-    fn get_database_backend(&self) -> DbBackend {
-        ConnectionTrait::get_database_backend(&self.inner)
-    }
+            fn get_database_backend(&self) -> DbBackend {
+                ConnectionTrait::get_database_backend(&self.inner)
+            }
 
-    fn stream_raw<'a>(
-        &'a self,
-        stmt: Statement,
-    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
-        match self.look(&stmt.sql, true) {
-            Ok(()) => self.inner.stream_raw(stmt),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
+            fn stream_raw<'a>(
+                &'a self,
+                stmt: Statement,
+            ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
+                Box::pin(async move {
+                    self.look(&stmt.sql, true)?;
+                    self.before(&stmt.sql).await?;
+                    self.inner.stream_raw(stmt).await
+                })
+            }
         }
-    }
+    };
 }
 
 #[cfg(feature = "stream")]
-impl sea_orm::StreamTrait for RecordedTransaction {
-    type Stream<'a> = <DatabaseTransaction as sea_orm::StreamTrait>::Stream<'a>;
-
-    fn get_database_backend(&self) -> DbBackend {
-        ConnectionTrait::get_database_backend(&self.inner)
-    }
-
-    fn stream_raw<'a>(
-        &'a self,
-        stmt: Statement,
-    ) -> Pin<Box<dyn Future<Output = Result<Self::Stream<'a>, DbErr>> + 'a + Send>> {
-        Box::pin(async move {
-            self.look(&stmt.sql, true)?;
-            self.before(&stmt.sql).await?;
-            self.inner.stream_raw(stmt).await
-        })
-    }
-}
+impl_stream!(RecordedConnection, DatabaseConnection);
+#[cfg(feature = "stream")]
+impl_stream!(RecordedTransaction, DatabaseTransaction);
 
 macro_rules! impl_transactions {
     ($connection:ty, |$this:ident, $options:ident| $begin:expr) => {

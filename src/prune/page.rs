@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Itera
 use crate::bulk::untyped_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
-use crate::typed::{Key, beyond_columns, from_columns, record_key};
+use crate::typed::{Key, beyond_columns, from_columns, record_key, record_key_names};
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 
 /// A record that was looked at.
@@ -64,7 +64,7 @@ impl Pages {
             let action = format!("reading `{}`", E::Record::default().table_name());
             DbErr::from(RecordError::database(&entity, action, error))
         })?;
-        let names = key_names::<E>();
+        let names = record_key_names::<E::Record>();
         let seen = rows.iter().map(|row| self.seen::<E>(row, &names));
         let mut seen: Vec<Seen> = seen.collect::<Result<_, _>>()?;
         let full = seen.len() == self.size;
@@ -147,7 +147,7 @@ fn compared<E: Recorded>(dialect: Dialect, page: SelectStatement) -> SelectState
         sql.column("page", name);
         sql.finish()
     };
-    let keys = key_names::<E>();
+    let keys = record_key_names::<E::Record>();
     let at = named(E::Record::RECORDED_AT.as_str());
     let partition: Vec<String> = keys.iter().map(|key| named(key)).collect();
     let over = format!("OVER (PARTITION BY {} ORDER BY {at})", partition.join(", "));
@@ -188,9 +188,4 @@ fn compared_columns<E: Recorded>() -> impl Iterator<Item = ColumnOf<E::Record>> 
         .map(|column| column.as_str())
         .collect();
     ColumnOf::<E::Record>::iter().filter(move |column| !others.contains(&column.as_str()))
-}
-
-fn key_names<E: Recorded>() -> Vec<String> {
-    let key = record_key::<E::Record>();
-    key.map(|column| column.as_str().to_owned()).collect()
 }

@@ -149,8 +149,9 @@ fn by_strides<R: RecordEntity>(held: Expr) -> SelectStatement {
         all.expr(Expr::cust("*")).from_subquery(walk, "as_of_walk");
         all
     };
-    let mut rows = walked(1, has_short_histories::<R>().not());
-    rows.union(UnionType::All, walked(STRIDE, has_short_histories::<R>()));
+    let are_short = has_short_histories::<R>();
+    let mut rows = walked(1, are_short.clone().not());
+    rows.union(UnionType::All, walked(STRIDE, are_short));
     Query::select().from_subquery(rows, STATE).take()
 }
 

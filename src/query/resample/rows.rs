@@ -9,7 +9,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::RecordEntity;
 use crate::bulk::{KeyOfEntity, untyped_key};
 use crate::query::{key_of, own};
-use crate::typed::{Key, is_null, key_columns, record_key};
+use crate::typed::{Key, is_null, key_columns, record_key, record_key_names};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
 /// its bytes. The empty one stands for all rows.
@@ -48,9 +48,7 @@ impl RowKey {
 
     /// The key in a row that a query found, under the names of the record's columns.
     pub(super) fn read<R: RecordEntity>(row: &QueryResult) -> Result<Self, DbErr> {
-        let names: Vec<_> = record_key::<R>()
-            .map(|key| key.as_str().to_owned())
-            .collect();
+        let names = record_key_names::<R>();
         let key: KeyOfEntity<R::Recording> = row.try_get_many("", &names)?;
         Ok(Self::new(untyped_key::<R::Recording>(key)))
     }
