@@ -155,7 +155,8 @@ impl<E: EntityTrait<Model: Sync + 'static>> Capture<E> {
             node,
             conn: txn.inner(),
         };
-        let keys = rows.lock::<E>(self.condition(), unit, &Cut::All).await?;
+        let (keys, dependents) = rows.lock::<E>(self.condition(), &Cut::All).await?;
+        unit.buffer().merge(dependents);
         rows.touch(&keys, &Note::uncertain(), unit);
         for keys in keys.chunks(CHUNK) {
             backfill(rows, keys, unit).await?;

@@ -397,13 +397,16 @@ pub(crate) fn is_of_database(error: &DbErr) -> bool {
 
 /// Whether another writer came first, in a transaction that can be run again.
 pub(crate) fn lost_a_race(error: &DbErr) -> bool {
-    let is_repeated =
-        |error: &DbErr| matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)));
     is_retryable(error)
         || match RecordError::of(error) {
             Some(RecordError::Database { source, .. }) => is_repeated(source),
             _ => is_repeated(error),
         }
+}
+
+/// Whether a row of the same unique columns is there.
+pub(crate) fn is_repeated(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
 /// Whether the database says that a table or a column does not exist.

@@ -45,6 +45,7 @@
 //! # fn main() {}
 //! ```
 
+mod links;
 mod moves;
 
 use std::any::TypeId;
@@ -56,6 +57,7 @@ use sea_orm::{
     PrimaryKeyToColumn, QueryFilter, QuerySelect, TryIntoModel, UpdateResult,
 };
 
+pub use self::links::{delete_links, delete_links_self};
 use self::moves::{lock_ahead, moves, note_old};
 use crate::bulk::{note_guards, note_listeners};
 use crate::cascade::{Cut, Walk};

@@ -9,8 +9,8 @@
 //! | `model` | a model-based test: programs, a plain model, what must hold |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more` | who is recorded with whom |
-//! | `bulk`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
-//! | `cascades` | what the database deletes or cuts loose because of another row |
+//! | `bulk`, `bulk_races`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
+//! | `cascades`, `links` | what the database, or SeaORM, deletes or cuts loose because of another row |
 //! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
@@ -32,6 +32,7 @@ mod around;
 mod backfill;
 mod blog;
 mod bulk;
+mod bulk_races;
 mod cascades;
 mod cluster;
 mod concurrency;
@@ -45,6 +46,7 @@ mod generic_code;
 mod import;
 mod interleavings;
 mod library;
+mod links;
 mod macros;
 mod magazine;
 mod migration;

@@ -55,6 +55,7 @@ fn hooked(args: &TokenStream, mut hooks: ItemImpl) -> syn::Result<TokenStream> {
         hooks.attrs.push(attr);
     }
     let methods = methods(&active_model);
+    let links = links(&active_model);
     Ok(quote! {
         #hooks
 
@@ -75,6 +76,7 @@ fn hooked(args: &TokenStream, mut hooks: ItemImpl) -> syn::Result<TokenStream> {
         }}
 
         #methods
+        #links
     })
 }
 
@@ -289,6 +291,66 @@ fn methods(active_model: &Path) -> TokenStream {
 
         impl #model {
             #delete_model
+        }
+    }
+}
+
+/// What clears the links of a many-to-many when an `ActiveModelEx` is deleted. SeaORM has it on a
+/// trait, and an inherent method comes first.
+///
+/// Which format the entity has cannot be seen from here. Where there is no `ActiveModelEx` in the
+/// module, the glob brings an empty one; where there is, that shadows the glob. An active model of
+/// another module cannot be told so.
+fn links(active_model: &Path) -> TokenStream {
+    if active_model.get_ident().is_none() {
+        return quote!();
+    }
+    let entity = quote!(<#active_model as ::sea_orm::ActiveModelTrait>::Entity);
+    let method = |name: &str, ties: TokenStream| {
+        let name = Ident::new(name, Span::call_site());
+        quote! {
+            #[doc(hidden)]
+            pub async fn #name<J, C>(
+                &self,
+                _: J,
+                db: &C,
+            ) -> ::core::result::Result<::sea_orm::DeleteResult, ::sea_orm::DbErr>
+            where
+                J: ::sea_orm::EntityTrait<Model: ::core::marker::Sync>,
+                #ties,
+                C: ::sea_orm::ConnectionTrait,
+            {
+                #[allow(unused_imports)]
+                use ::sea_orm::ActiveModelTrait as _;
+                ::sea_orm_record::hooks::#name::<J, #entity, C>(|column| self.get(column), db).await
+            }
+        }
+    };
+    let delete_links = method("delete_links", quote!(J: ::sea_orm::Related<#entity>));
+    let delete_links_self = method(
+        "delete_links_self",
+        quote!(#entity: ::sea_orm::RelatedSelfVia<J>),
+    );
+    let active_model_ex = Ident::new("ActiveModelEx", Span::call_site());
+    quote! {
+        #[doc(hidden)]
+        #[allow(dead_code)]
+        mod __record_hooks {
+            pub struct #active_model_ex;
+
+            impl #active_model_ex {
+                pub fn get<T>(&self, _: T) -> ::sea_orm::ActiveValue<::sea_orm::Value> {
+                    ::sea_orm::ActiveValue::NotSet
+                }
+            }
+        }
+        #[allow(unused_imports)]
+        use __record_hooks::*;
+
+        #[allow(dead_code)]
+        impl #active_model_ex {
+            #delete_links
+            #delete_links_self
         }
     }
 }

@@ -91,7 +91,9 @@ pub fn recorded(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// It also gives `ActiveModel` inherent methods `insert`, `update`, `update_without_returning`,
 /// `save` and `delete`, and `Model` a `delete`. They take precedence over the trait methods of
-/// those names, and do the same in one transaction with the recording.
+/// those names, and do the same in one transaction with the recording. Where it stands in the
+/// entity's own module, `ActiveModelEx` gets a `delete_links`, by which SeaORM clears the links of a
+/// many-to-many before a cascading delete: those are recorded as well.
 #[proc_macro_attribute]
 pub fn record_hooks(args: TokenStream, item: TokenStream) -> TokenStream {
     hooks::expand(args.into(), item.into()).into()

@@ -107,7 +107,8 @@ where
     E: EntityTrait<Model: Sync + 'static>,
 {
     let filter = delete.filter.clone();
-    let keys = rows.lock::<E>(filter, unit, &Cut::All).await?;
+    let (keys, dependents) = rows.lock::<E>(filter, &Cut::All).await?;
+    unit.buffer().merge(dependents);
     rows.touch(&keys, &Note::new(Event::Deleted), unit);
     let mut deleted = DeleteResult::empty();
     for keys in keys.chunks(CHUNK) {

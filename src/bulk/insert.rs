@@ -6,14 +6,13 @@ use sea_orm::{
     IdenStatic, Inserter, Iterable, PrimaryKeyToColumn, Value,
 };
 
-use super::rows::{Rows, note_guards, note_listeners, note_referenced};
+use super::rows::{Rows, note_guards, note_listeners};
 use super::{KeyOfEntity, typed_key, untyped_key};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::gather::{Buffer, Unit};
+use crate::gather::Buffer;
 use crate::hooks::Savable;
 use crate::keys::ahead;
-use crate::locks;
 use crate::operation::{Operation, run};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
@@ -81,7 +80,9 @@ impl<A: Savable> Operation for InsertMany<A> {
             let chunk: Vec<A> = rows.by_ref().take(chunk).collect();
             let kept = if watched { chunk.clone() } else { Vec::new() };
             if let (Some(node), Target::Unit(conn, unit)) = (node, &target) {
-                lock_ahead(node, &kept, *conn, unit).await?;
+                let rows = Rows { node, conn: *conn };
+                let given = kept.iter().map(given_by);
+                rows.lock_ahead(unit, &Buffer::default(), given).await?;
             }
             let inserted = insert_chunk(chunk, &mut step, &conn).await?;
             if let (Some(node), Target::Unit(_, unit)) = (node, &target) {
@@ -95,27 +96,6 @@ impl<A: Savable> Operation for InsertMany<A> {
         }
         Ok(keys)
     }
-}
-
-/// Takes the locks that the rows will need, where the check of their foreign keys would lock the same
-/// rows otherwise.
-async fn lock_ahead<A: Savable>(
-    node: &Node,
-    rows: &[A],
-    conn: Connection<'_>,
-    unit: &Unit,
-) -> Result<(), DbErr> {
-    if !Dialect::of(&conn).checks_lock_out() {
-        return Ok(());
-    }
-    let mut notes = Buffer::default();
-    for row in rows {
-        let value = |column: &String| given(row, column).filter(|value| !is_null(value));
-        let link = |columns: &[String]| columns.iter().map(value).collect();
-        note_referenced(node, &mut notes, link);
-        note_guards(node, &mut notes, link);
-    }
-    locks::before_writing(conn, unit, notes).await
 }
 
 async fn insert_chunk<A: Savable, C: ConnectionTrait>(
@@ -246,6 +226,13 @@ fn key_place<A: ActiveModelTrait>(column: &str) -> Option<usize> {
     let mut keys =
         <A::Entity as EntityTrait>::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
     keys.position(|key| key.as_str() == column)
+}
+
+/// What a row says that it is given, by the names of columns.
+pub(super) fn given_by<A: ActiveModelTrait>(
+    row: &A,
+) -> impl Fn(&String) -> Option<Value> + use<'_, A> {
+    |column| given(row, column)
 }
 
 fn given<A: ActiveModelTrait>(row: &A, column: &str) -> Option<Value> {

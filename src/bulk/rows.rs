@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use sea_orm::sea_query::{Condition, LockType};
-use sea_orm::{DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{DbErr, EntityTrait, QueryFilter, QuerySelect, Value};
 
 use crate::Event;
 use crate::capture::{record_first, unrecorded};
@@ -11,8 +11,11 @@ use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Unit};
+use crate::locks;
 use crate::registry::Node;
-use crate::typed::{Key, Models, Plan, beyond, by_keys, key_of, link_of, lock_keys, lock_models};
+use crate::typed::{
+    Key, Models, Plan, beyond, by_keys, is_null, key_of, link_of, lock_keys, lock_models,
+};
 use crate::write::CHUNK;
 
 /// What a select finds, a chunk at a time in the order of keys, locked.
@@ -112,28 +115,67 @@ impl<'r> Rows<'r> {
         self.node.listeners.is_empty() && self.node.guards.is_empty()
     }
 
-    /// Locks the rows, and notes who depends on them as they are.
+    /// Locks the rows; answers with their keys, and who depends on them as they are.
     pub(crate) async fn lock<E>(
         &self,
         condition: Condition,
-        unit: &Unit,
         cut: &Cut,
-    ) -> Result<Vec<Key>, DbErr>
+    ) -> Result<(Vec<Key>, Buffer), DbErr>
+    where
+        E: EntityTrait<Model: Sync + 'static>,
+    {
+        if self.stand_alone() && !self.node.changes_others(cut) {
+            let keys = Pages::<E>::of(condition).all_keys(self.conn).await?;
+            return Ok((keys, Buffer::default()));
+        }
+        let mut found = Vec::new();
+        let see = |model: &E::Model| found.push(key_of(model));
+        let dependents = self.lock_each::<E>(condition, cut, see).await?;
+        Ok((found, dependents))
+    }
+
+    /// The same with a look at each row.
+    pub(crate) async fn lock_each<E>(
+        &self,
+        condition: Condition,
+        cut: &Cut,
+        mut see: impl FnMut(&E::Model) + Send,
+    ) -> Result<Buffer, DbErr>
     where
         E: EntityTrait<Model: Sync + 'static>,
     {
         let mut pages = Pages::<E>::of(condition);
-        if self.stand_alone() && !self.node.changes_others(cut) {
-            return pages.all_keys(self.conn).await;
-        }
-        let mut found = Vec::new();
         let mut walk = Walk::new(self.conn);
         while let Some(models) = pages.models(self.conn).await? {
             walk.go_from(&models, cut).await?;
-            found.extend(models.iter().map(key_of));
+            models.iter().for_each(&mut see);
         }
-        unit.buffer().merge(walk.into_notes());
-        Ok(found)
+        Ok(walk.into_notes())
+    }
+
+    /// Takes the locks that the rows will need once they are given these values, and those of who
+    /// depended on them before, where the check of their foreign keys would lock the same rows
+    /// otherwise.
+    pub(crate) async fn lock_ahead<G>(
+        &self,
+        unit: &Unit,
+        before: &Buffer,
+        given: impl Iterator<Item = G>,
+    ) -> Result<(), DbErr>
+    where
+        G: Fn(&String) -> Option<Value>,
+    {
+        if !Dialect::of(&self.conn).checks_lock_out() {
+            return Ok(());
+        }
+        let mut notes = before.clone();
+        for given in given {
+            let value = |column: &String| given(column).filter(|value| !is_null(value));
+            let link = |columns: &[String]| columns.iter().map(value).collect();
+            note_referenced(self.node, &mut notes, link);
+            note_guards(self.node, &mut notes, link);
+        }
+        locks::before_writing(self.conn, unit, notes).await
     }
 
     /// Notes who depends on rows that have been written, and what they came to depend on.

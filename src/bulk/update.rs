@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sea_orm::sea_query::{Condition, DynIden, Expr, IntoCondition, IntoIden, Query};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic,
-    Iterable, QueryFilter, UpdateResult,
+    Iterable, QueryFilter, UpdateResult, Value,
 };
 
 use super::rows::Rows;
@@ -108,6 +108,16 @@ impl<E: EntityTrait> UpdateMany<E> {
         })
     }
 
+    /// What a column is set to, unless the database is to tell.
+    fn given(&self, column: &str) -> Option<Value> {
+        let mut set = self.values.iter().rev();
+        let (_, value) = set.find(|(name, _)| name.to_string() == column)?;
+        match value {
+            Expr::Value(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
     fn columns(&self) -> Vec<String> {
         let columns = self.values.iter();
         columns.map(|(column, _)| column.to_string()).collect()
@@ -154,7 +164,12 @@ impl Updating<'_> {
     {
         let cut = Cut::Columns(self.columns.clone());
         let filter = update.filter.clone();
-        let keys = self.rows.lock::<E>(filter, self.unit, &cut).await?;
+        let (keys, dependents) = self.rows.lock::<E>(filter, &cut).await?;
+        if self.ties() {
+            let given = std::iter::once(|column: &String| update.given(column));
+            self.rows.lock_ahead(self.unit, &dependents, given).await?;
+        }
+        self.unit.buffer().merge(dependents);
         let moved = self.moved(&update, &keys).await?;
         self.note(&keys, moved.as_deref());
         let mut updated = UpdateResult::default();

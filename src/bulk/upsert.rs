@@ -3,20 +3,25 @@
 use std::collections::HashSet;
 
 use sea_orm::sea_query::{Condition, OnConflict};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, IdenStatic, Iterable};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, IdenStatic, Iterable, Statement,
+    StatementBuilder,
+};
 
-use super::insert::KeyOf;
-use super::rows::Rows;
+use super::insert::{KeyOf, given_by};
+use super::rows::{Pages, Rows};
 use super::typed_key;
 use crate::cascade::Cut;
 use crate::dialect::Dialect;
-use crate::gather::{Note, Unit};
-use crate::hooks::Savable;
+use crate::erased::Connection;
+use crate::error::is_repeated;
+use crate::gather::{Buffer, Note, Unit};
+use crate::hooks::{ModelOf, Savable};
 use crate::operation::{Operation, run};
 use crate::recorded::{ColumnOf, table_name};
 use crate::registry::registry;
 use crate::target::Target;
-use crate::typed::{Key, has_key, have, is_null, key_columns};
+use crate::typed::{Key, has_key, have, is_null, key_columns, key_of, link_of};
 use crate::write::CHUNK;
 use crate::{Event, RecordError};
 
@@ -38,9 +43,7 @@ pub struct UpsertMany<A: ActiveModelTrait> {
 /// transaction; within a transaction it is part of that, which is to be rolled back when it fails.
 ///
 /// On MySQL and MariaDB a conflict with *any* unique index updates the row that is there; what
-/// another index than that of `columns` or the primary key finds is not recorded. A row that another
-/// transaction inserts between the lock and the statement is recorded as it is in the end, but not
-/// with those who depended on what it was for that moment.
+/// another index than that of `columns` or the primary key finds is not recorded.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
@@ -118,6 +121,11 @@ impl<A: Savable> UpsertMany<A> {
         Ok(())
     }
 
+    async fn write(&self, rows: Vec<A>, conn: Connection<'_>) -> Result<(), DbErr> {
+        let write = sea_orm::Insert::many(rows).on_conflict(self.on_conflict.clone());
+        write.exec_without_returning(&conn).await.map(drop)
+    }
+
     /// The rows that these conflict with, or are.
     fn condition(&self, rows: &[A]) -> Condition {
         let by = |columns: &[ColumnOf<A::Entity>]| {
@@ -146,27 +154,21 @@ impl<A: Savable> Operation for UpsertMany<A> {
         let dialect = Dialect::of(db);
         let chunk = CHUNK.min(dialect.max_parameters() / columns.max(1)).max(1);
         let mut keys = Vec::new();
-        for rows in self.rows.chunks(chunk) {
-            let write = sea_orm::Insert::many(rows.iter().cloned());
-            let write = write.on_conflict(self.on_conflict.clone());
-            let condition = self.condition(rows);
+        for chunk in self.rows.chunks(chunk) {
             match (node, &target) {
                 (Some(node), Target::Unit(_, unit)) if !unit.paused => {
-                    let upserting = Upserting::<A> {
+                    let upserting = Upserting {
+                        upsert: &self,
+                        chunk,
                         rows: Rows { node, conn },
                         unit,
-                        condition,
-                        write,
                     };
                     keys.extend(upserting.run().await?);
                 }
                 _ => {
-                    write.exec_without_returning(&conn).await?;
-                    keys.extend(
-                        super::Pages::<A::Entity>::of(condition)
-                            .all_keys(conn)
-                            .await?,
-                    );
+                    self.write(chunk.to_vec(), conn).await?;
+                    let there = Pages::<A::Entity>::of(self.condition(chunk));
+                    keys.extend(there.all_keys(conn).await?);
                 }
             }
         }
@@ -174,32 +176,38 @@ impl<A: Savable> Operation for UpsertMany<A> {
     }
 }
 
+/// A chunk of the rows.
 struct Upserting<'u, A: ActiveModelTrait> {
+    upsert: &'u UpsertMany<A>,
+    chunk: &'u [A],
     rows: Rows<'u>,
     unit: &'u Unit,
-    condition: Condition,
-    write: sea_orm::InsertMany<A>,
+}
+
+/// The rows that are there, by their primary keys and by the columns of the unique index.
+#[derive(Default)]
+struct There {
+    keys: Vec<Key>,
+    known: HashSet<Key>,
+    links: HashSet<Key>,
 }
 
 impl<A: Savable> Upserting<'_, A> {
     async fn run(self) -> Result<Vec<Key>, DbErr> {
-        let Self {
-            rows,
-            unit,
-            condition,
-            write,
-        } = self;
-        let before = rows
-            .lock::<A::Entity>(condition.clone(), unit, &Cut::Values)
-            .await?;
+        let (upsert, chunk, rows, unit) = (self.upsert, self.chunk, self.rows, self.unit);
+        let is_watched = !rows.node.listeners.is_empty();
+        let (before, rest) = match is_watched && Dialect::of(&rows.conn).locks_rows() {
+            true => self.insert_new().await?,
+            false => (self.lock().await?, chunk.to_vec()),
+        };
         rows.touch(&before, &Note::new(Event::Updated), unit);
-        write.exec_without_returning(&rows.conn).await?;
+        if !rest.is_empty() {
+            upsert.write(rest, rows.conn).await?;
+        }
         let written = Condition::any()
-            .add(condition)
+            .add(upsert.condition(chunk))
             .add_option((!before.is_empty()).then(|| has_key::<A::Entity>(&before)));
-        let after = super::Pages::<A::Entity>::of(written)
-            .all_keys(rows.conn)
-            .await?;
+        let after = Pages::<A::Entity>::of(written).all_keys(rows.conn).await?;
         let before: HashSet<Key> = before.into_iter().collect();
         let new: Vec<Key> = after
             .iter()
@@ -211,5 +219,113 @@ impl<A: Savable> Upserting<'_, A> {
             rows.note_written::<A::Entity>(&after, unit).await?;
         }
         Ok(after)
+    }
+
+    async fn lock(&self) -> Result<Vec<Key>, DbErr> {
+        let condition = self.upsert.condition(self.chunk);
+        let locked = self.rows.lock::<A::Entity>(condition, &Cut::Values);
+        let (keys, dependents) = locked.await?;
+        self.note_before(dependents).await?;
+        Ok(keys)
+    }
+
+    async fn note_before(&self, dependents: Buffer) -> Result<(), DbErr> {
+        let given = self.chunk.iter().map(given_by);
+        self.rows.lock_ahead(self.unit, &dependents, given).await?;
+        self.unit.buffer().merge(dependents);
+        Ok(())
+    }
+
+    /// Inserts those that are not there; answers with the keys of those that are, locked and with who
+    /// depends on them noted, and with what is still to be written.
+    ///
+    /// What another transaction has inserted since the lock would be updated without having been seen.
+    /// A plain INSERT is refused then, and the next look finds it. Where it does not, the rows are in
+    /// conflict among themselves or by another index, and the statement is to say what that means.
+    async fn insert_new(&self) -> Result<(Vec<Key>, Vec<A>), DbErr> {
+        let mut there = self.lock_there().await?;
+        loop {
+            let is_there = |row: &A| there.has(row, &self.upsert.columns);
+            let (old, new): (Vec<A>, Vec<A>) = self.chunk.iter().cloned().partition(is_there);
+            if new.is_empty() || self.insert(new).await? {
+                return Ok((there.keys, old));
+            }
+            let seen = there.keys.len();
+            there = self.lock_there().await?;
+            if there.keys.len() == seen {
+                return Ok((there.keys, self.chunk.to_vec()));
+            }
+        }
+    }
+
+    async fn lock_there(&self) -> Result<There, DbErr> {
+        let mut there = There::default();
+        let columns = self.upsert.columns.iter();
+        let columns: Vec<String> = columns.map(|it| it.as_str().to_owned()).collect();
+        let see = |model: &ModelOf<A>| {
+            there.keys.push(key_of(model));
+            there.links.extend(link_of(model, &columns));
+        };
+        let condition = self.upsert.condition(self.chunk);
+        let locked = self
+            .rows
+            .lock_each::<A::Entity>(condition, &Cut::Values, see);
+        let dependents = locked.await?;
+        self.note_before(dependents).await?;
+        there.known = there.keys.iter().cloned().collect();
+        Ok(there)
+    }
+
+    /// Inserts rows, or nothing where one of them is there; answers which.
+    async fn insert(&self, rows: Vec<A>) -> Result<bool, DbErr> {
+        let conn = self.rows.conn;
+        let savepoint = !Dialect::of(&conn).survives_errors();
+        if savepoint {
+            conn.execute(&Savepoint("SAVEPOINT recorded_upsert"))
+                .await?;
+        }
+        let inserted = sea_orm::Insert::many(rows)
+            .exec_without_returning(&conn)
+            .await;
+        let is_new = match inserted {
+            Ok(_) => true,
+            Err(error) if is_repeated(&error) => false,
+            Err(error) => return Err(error),
+        };
+        if savepoint && !is_new {
+            conn.execute(&Savepoint("ROLLBACK TO SAVEPOINT recorded_upsert"))
+                .await?;
+        }
+        if savepoint {
+            conn.execute(&Savepoint("RELEASE SAVEPOINT recorded_upsert"))
+                .await?;
+        }
+        Ok(is_new)
+    }
+}
+
+impl There {
+    fn has<A: ActiveModelTrait>(&self, row: &A, columns: &[ColumnOf<A::Entity>]) -> bool {
+        let values = |columns: &[ColumnOf<A::Entity>]| -> Option<Key> {
+            columns.iter().map(|it| row.get(*it).into_value()).collect()
+        };
+        let among = |columns: &[_], keys: &HashSet<Key>| {
+            values(columns).is_some_and(|values| keys.contains(&values))
+        };
+        among(columns, &self.links) || among(&key_columns::<A::Entity>(), &self.known)
+    }
+}
+
+/// What concerns no table, so that access control lets it pass.
+struct Savepoint(&'static str);
+
+impl StatementBuilder for Savepoint {
+    fn build(&self, backend: &DbBackend) -> Statement {
+        Statement::from_string(*backend, self.0)
+    }
+
+    #[cfg(feature = "rbac")]
+    fn audit(&self) -> Result<sea_orm::QueryAccessAudit, sea_orm::AuditError> {
+        sea_orm::sea_query::Query::select().take().audit()
     }
 }

@@ -2,13 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
-use sea_orm::{
-    ConnectionTrait, DbErr, IdenStatic, Identity, Order, QueryTrait, RelationDef, SelectTwo,
-};
+use sea_orm::{ConnectionTrait, DbErr, IdenStatic, Order, QueryTrait, RelationDef, SelectTwo};
 
 use super::AsOf;
 use super::state::{STATE, rows, stand_in};
 use crate::dialect::Dialect;
+use crate::listen::names;
 use crate::query::late::builds_on_select;
 use crate::query::{held_as, nothing, own, source_table_of, table_of};
 use crate::typed::record_key;
@@ -144,10 +143,6 @@ fn join_by_key<R: RecordEntity, S: RecordEntity>(
     let is_last = own::<S>(S::RECORDED_AT).eq(last);
     let on = tied::<R, S>(pairs).and(is_last).and(lives);
     query.join(JoinType::LeftJoin, S::default().table_ref(), on);
-}
-
-fn names(identity: &Identity) -> Vec<String> {
-    identity.iter().map(ToString::to_string).collect()
 }
 
 /// The column of a record that repeats one of the source.
