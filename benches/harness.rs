@@ -7,7 +7,7 @@ use sea_orm::DatabaseConnection;
 use crate::Result;
 use crate::database::{Database, Engine};
 use crate::options::Options;
-use crate::report::{Amount, Measured, Report};
+use crate::report::{Measured, Report};
 
 /// One case on one database.
 pub struct Bench<'b> {
@@ -66,22 +66,25 @@ impl<'b> Bench<'b> {
             }
             eprintln!();
         }
-        Ok(std::array::from_fn(|index| Measured {
-            way: ways[index].0,
-            amount: Amount::Millis(median(&times[index])),
-        }))
+        let rounds = ways.iter().zip(times);
+        let measured: Vec<_> = rounds
+            .map(|((name, _), rounds)| Measured::in_turns(name, rounds))
+            .collect();
+        Ok(measured.try_into().expect("one for each way"))
     }
 
     /// Reports what is promised to be at most `limit` times its baseline.
-    pub fn promise(&mut self, measured: Measured, baseline: Measured, limit: f64) {
+    pub fn promise(&mut self, measured: &Measured, baseline: &Measured, limit: f64) {
         let place = (self.case, self.engine);
-        self.report.add(place, measured, baseline, Some(limit));
+        self.report
+            .add(place, measured.clone(), baseline.clone(), Some(limit));
     }
 
     /// Reports what nothing is promised of.
-    pub fn compare(&mut self, measured: Measured, baseline: Measured) {
+    pub fn compare(&mut self, measured: &Measured, baseline: &Measured) {
         let place = (self.case, self.engine);
-        self.report.add(place, measured, baseline, None);
+        self.report
+            .add(place, measured.clone(), baseline.clone(), None);
     }
 
     /// Gives the connection back.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::database::Engine;
+use crate::harness::median;
 
 /// Time, memory, or the size of one record.
 #[derive(Clone, Copy, Debug)]
@@ -13,10 +14,6 @@ pub enum Amount {
 }
 
 impl Amount {
-    fn over(self, baseline: Self) -> f64 {
-        self.number() / baseline.number()
-    }
-
     /// In its unit, to compare by.
     pub fn number(self) -> f64 {
         match self {
@@ -37,10 +34,43 @@ impl fmt::Display for Amount {
 }
 
 /// One way of doing some work, measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Measured {
     pub way: &'static str,
     pub amount: Amount,
+    /// What it took each time, where ways took turns.
+    rounds: Vec<f64>,
+}
+
+impl Measured {
+    pub fn once(way: &'static str, amount: Amount) -> Self {
+        let rounds = Vec::new();
+        Self {
+            way,
+            amount,
+            rounds,
+        }
+    }
+
+    /// The median of the rounds, in milliseconds.
+    pub fn in_turns(way: &'static str, rounds: Vec<f64>) -> Self {
+        let amount = Amount::Millis(median(&rounds));
+        Self {
+            way,
+            amount,
+            rounds,
+        }
+    }
+
+    /// Of ways that took turns the median of the ratios of each round: a machine that is faster for a
+    /// while is so for both.
+    fn over(&self, baseline: &Self) -> f64 {
+        if self.rounds.is_empty() || self.rounds.len() != baseline.rounds.len() {
+            return self.amount.number() / baseline.amount.number();
+        }
+        let rounds = self.rounds.iter().zip(&baseline.rounds);
+        median(&rounds.map(|(it, other)| it / other).collect::<Vec<_>>())
+    }
 }
 
 /// What was measured so far.
@@ -103,9 +133,9 @@ impl fmt::Display for Row {
             baseline,
             limit,
         } = self;
-        let ratio = measured.amount.over(baseline.amount);
+        let ratio = measured.over(baseline);
         write!(f, "| {case} | {engine} ")?;
-        for Measured { way, amount } in [measured, baseline] {
+        for Measured { way, amount, .. } in [measured, baseline] {
             write!(f, "| {way} | {amount} ")?;
         }
         match limit {

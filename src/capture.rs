@@ -180,6 +180,7 @@ impl Capture<'_> {
                 after: None,
                 limit: CHUNK as u64,
                 lock: false,
+                before: None,
             };
             let models = plan.load(self.conn, page).await?;
             let rows = plan
@@ -332,6 +333,7 @@ impl Capture<'_> {
             after: dependents.after.as_ref(),
             limit: CHUNK as u64,
             lock: true,
+            before: dependents.before.as_ref(),
         };
         let models = plan.load(self.conn, page).await?;
         let rows = plan
@@ -344,6 +346,7 @@ impl Capture<'_> {
         if last.is_some() {
             lock(&self.ahead).push(Dependents {
                 after: last,
+                before: Some(Arc::clone(&models)),
                 ..dependents
             });
         }
@@ -387,6 +390,8 @@ struct Dependents {
     listener: Arc<Listener>,
     condition: Condition,
     after: Option<Key>,
+    /// The chunk before.
+    before: Option<Models>,
 }
 
 impl Dependents {
@@ -395,6 +400,7 @@ impl Dependents {
             listener: Arc::clone(listener),
             condition,
             after: None,
+            before: None,
         }
     }
 }
@@ -478,6 +484,7 @@ pub(crate) fn page<'p>(shape: &Shape, keys: &[Key]) -> Page<'p> {
         after: None,
         limit: CHUNK as u64,
         lock: true,
+        before: None,
     }
 }
 

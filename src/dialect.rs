@@ -508,6 +508,17 @@ impl Dialect {
         self.0 == DbBackend::Postgres
     }
 
+    /// Whether many rows are cheaper to have as one, with a JSON array for each column. Such a read
+    /// takes no lock, and may fail without an end to the transaction.
+    pub(crate) fn packs_rows(self) -> bool {
+        self.0 == DbBackend::Sqlite
+    }
+
+    /// What a row is found by whose place an index tells (SQLite, "Rowid Tables").
+    pub(crate) fn row_id(self) -> Option<&'static str> {
+        (self.0 == DbBackend::Sqlite).then_some("_rowid_")
+    }
+
     /// Whether a value copied from table to table is the same that goes through Rust. SQLite's times,
     /// decimals and JSON may be written in several ways.
     pub(crate) fn copies(self, ty: &ColumnType) -> bool {

@@ -1,6 +1,8 @@
 //! The engine's window on typed entities: the few things that need an entity's types, behind
 //! traits and function pointers that do not.
 
+mod packed;
+
 use std::any::Any;
 use std::collections::{BTreeSet, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -48,6 +50,8 @@ pub(crate) struct Page<'p> {
     pub(crate) after: Option<&'p Key>,
     pub(crate) limit: u64,
     pub(crate) lock: bool,
+    /// What the page before had, where there was one.
+    pub(crate) before: Option<&'p Models>,
 }
 
 impl Page<'_> {
@@ -276,14 +280,18 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         page: Page<'a>,
     ) -> BoxFuture<'a, Result<Models, DbErr>> {
         Box::pin(async move {
-            let lock = page.lock;
-            let models = match lock {
-                true => {
-                    let lock = Dialect::of(&conn).row_lock();
-                    lock_models(conn, page.select::<E>(), lock).await
-                }
-                false => by_key(page.select::<E>()).all(&conn).await,
+            let (lock, before) = (page.lock, page.before);
+            let select = by_key(page.select::<E>());
+            if let Some(like) = before.and_then(|before| models_of::<E>(before).last())
+                && let Some(models) = packed::models(conn, &select, like).await
+            {
+                return Ok(Arc::new(models) as Models);
+            }
+            let select = match lock {
+                true => select.lock(Dialect::of(&conn).row_lock()),
+                false => select,
             };
+            let models = select.all(&conn).await;
             let models = models.map_err(|error| self.loading(error))?;
             Ok(Arc::new(models) as Models)
         })

@@ -8,7 +8,7 @@
 //! | `blog`, `library`, `magazine` | the entities that tests are about |
 //! | `model` | a model-based test: programs, a plain model, what must hold |
 //! | `promise_*` | the promises of the README, by their numbers |
-//! | `watching`, `watching_more` | who is recorded with whom |
+//! | `watching`, `watching_more`, `fan_out` | who is recorded with whom |
 //! | `bulk`, `bulk_races`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `cascades`, `links` | what the database, or SeaORM, deletes or cuts loose because of another row |
 //! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
@@ -39,6 +39,7 @@ mod concurrency;
 mod dropped_futures;
 mod erasure;
 mod evolution;
+mod fan_out;
 mod faults;
 mod fill;
 mod fuzz;

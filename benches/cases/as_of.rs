@@ -116,11 +116,11 @@ async fn compare(
     by_hand.sort_by(|a, b| a.amount.number().total_cmp(&b.amount.number()));
     let [best, others @ ..] = by_hand;
     match limit {
-        Some(limit) => bench.promise(as_of, best, limit),
-        None => bench.compare(as_of, best),
+        Some(limit) => bench.promise(&as_of, &best, limit),
+        None => bench.compare(&as_of, &best),
     }
-    others.iter().for_each(|way| bench.compare(as_of, *way));
-    bench.compare(as_of, living);
+    others.iter().for_each(|way| bench.compare(&as_of, way));
+    bench.compare(&as_of, &living);
     Ok(())
 }
 

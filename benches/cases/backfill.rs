@@ -38,9 +38,9 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let [floor, columns, property, again] = bench
         .alternate(ways, async |way| fill(bench, way, rows).await)
         .await?;
-    bench.promise(columns, floor, 2.0);
-    bench.compare(property, floor);
-    bench.compare(again, floor);
+    bench.promise(&columns, &floor, 2.0);
+    bench.compare(&property, &floor);
+    bench.compare(&again, &floor);
     recreate(bench, note::Entity).await?;
     recreate(bench, counted::Entity).await?;
     recreate_records(bench, counted::record::Entity).await?;

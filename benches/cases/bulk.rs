@@ -76,16 +76,16 @@ async fn compare(
     };
     match limits {
         Some([alone, computed]) => {
-            bench.promise(columns, plain, alone);
-            bench.promise(property, plain, computed);
+            bench.promise(&columns, &plain, alone);
+            bench.promise(&property, &plain, computed);
         }
         None => {
-            bench.compare(columns, plain);
-            bench.compare(property, plain);
+            bench.compare(&columns, &plain);
+            bench.compare(&property, &plain);
         }
     }
-    bench.compare(floor, plain);
-    bench.compare(columns, floor);
+    bench.compare(&floor, &plain);
+    bench.compare(&columns, &floor);
     Ok(())
 }
 

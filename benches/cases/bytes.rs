@@ -47,13 +47,13 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let per_record = async |bench: &Bench<'_>, table: &str, way| {
         let bytes = size(bench, table).await? / records as f64;
         let amount = Amount::Bytes(bytes);
-        Ok::<_, Box<dyn std::error::Error>>(Measured { way, amount })
+        Ok::<_, Box<dyn std::error::Error>>(Measured::once(way, amount))
     };
     let theirs = per_record(bench, "historicalnote", "django-simple-history").await?;
     let ours = per_record(bench, "note_record", "record").await?;
     let signed = per_record(bench, "signed_note_record", "record with context").await?;
-    bench.compare(ours, theirs);
-    bench.compare(signed, theirs);
+    bench.compare(&ours, &theirs);
+    bench.compare(&signed, &theirs);
     recreate_records(bench, note::record::Entity).await?;
     recreate_records(bench, signed::record::Entity).await?;
     execute(bench, "DROP TABLE historicalnote").await

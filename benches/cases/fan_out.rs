@@ -27,7 +27,7 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let [by_hand, recorded] = bench
         .alternate(ways, async |way| rename(bench, way, articles).await)
         .await?;
-    bench.promise(recorded, by_hand, 2.0);
+    bench.promise(&recorded, &by_hand, 2.0);
     Ok(())
 }
 

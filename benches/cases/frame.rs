@@ -34,16 +34,16 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
         Ok(time)
     });
     let [frame, all, stream] = measured.await?;
-    bench.promise(frame, all, 1.5);
-    bench.compare(frame, stream);
+    bench.promise(&frame, &all, 1.5);
+    bench.compare(&frame, &stream);
 
     let (last_of_few, last_of_all) = (few as i32, many as i32);
     let frame = peak(&bench.url, "frame", "frame", last_of_all)?;
     let models = peak(&bench.url, "models", "models", last_of_all)?;
-    bench.compare(frame, models);
+    bench.compare(&frame, &models);
     let few = peak(&bench.url, "frames(10,000) of few", "frames", last_of_few)?;
     let many = peak(&bench.url, "frames(10,000) of many", "frames", last_of_all)?;
-    bench.promise(many, few, 1.2);
+    bench.promise(&many, &few, 1.2);
     recreate_records(bench, record::Entity).await?;
     recreate(bench, counted::Entity).await
 }

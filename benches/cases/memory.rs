@@ -46,8 +46,8 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     let verifies = ["verify of few", "verify of many"];
     let [backfilled, verified] = whole_table(bench, few, [backfills[0], verifies[0]]).await?;
     let of_many = whole_table(bench, many, [backfills[1], verifies[1]]).await?;
-    bench.promise(of_many[0], backfilled, 1.2);
-    bench.promise(of_many[1], verified, 1.2);
+    bench.promise(&of_many[0], &backfilled, 1.2);
+    bench.promise(&of_many[1], &verified, 1.2);
     recreate(bench, note::Entity).await?;
     recreate_records(bench, note::record::Entity).await
 }
@@ -74,7 +74,7 @@ const MONTH: i64 = 30 * 86_400 * 1_000_000;
 fn compare(bench: &mut Bench<'_>, work: &str, names: [&'static str; 2]) -> Result<()> {
     let few = peak(&bench.url, names[0], work, FEW)?;
     let many = peak(&bench.url, names[1], work, MANY)?;
-    bench.promise(many, few, 1.2);
+    bench.promise(&many, &few, 1.2);
     Ok(())
 }
 
@@ -87,7 +87,7 @@ pub fn peak(url: &str, way: &'static str, work: &str, id: i32) -> Result<Measure
     }
     let kibibytes: u64 = String::from_utf8(output.stdout)?.trim().parse()?;
     let amount = Amount::Mebibytes(kibibytes as f64 / 1_024.0);
-    Ok(Measured { way, amount })
+    Ok(Measured::once(way, amount))
 }
 
 /// Does the work of a child process and prints its peak.

@@ -55,7 +55,7 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     }
     for place in 0..3 {
         for more in &measured[1..] {
-            bench.compare(more[place], measured[0][place]);
+            bench.compare(&more[place], &measured[0][place]);
         }
     }
     bench.db.drop_record_table(note::record::Entity).await?;
@@ -134,8 +134,8 @@ async fn ask(bench: &Bench<'_>, layout: &Layout, rows: usize) -> Result<[Measure
         times[2].push(time.as_secs_f64() * 1_000.0);
     }
     let ways = [layout.latest, layout.rare, layout.save];
-    Ok(std::array::from_fn(|place| Measured {
-        way: ways[place],
-        amount: Amount::Millis(median(&times[place][50..])),
+    Ok(std::array::from_fn(|place| {
+        let amount = Amount::Millis(median(&times[place][50..]));
+        Measured::once(ways[place], amount)
     }))
 }

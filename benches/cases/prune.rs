@@ -44,31 +44,31 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     // On its own first, for how long it takes and what it holds.
     let [_, memory, _] = pruned(bench, many, 0, 0).await?;
     bench.promise(
-        as_mebibytes("peak, many records", memory),
-        as_mebibytes("peak, few records", small),
+        &as_mebibytes("peak, many records", memory),
+        &as_mebibytes("peak, few records", small),
         1.5,
     );
     let [beside, _, longest] = pruned(bench, many, saves, 0).await?;
     let alone = percentile(bench, saves).await?;
     bench.compare(
-        as_millis("p99 of saves beside it", beside),
-        as_millis("p99 of saves alone", alone),
+        &as_millis("p99 of saves beside it", beside),
+        &as_millis("p99 of saves alone", alone),
     );
     bench.compare(
-        as_millis("longest statement that deletes", longest),
-        as_millis("p99 of saves alone", alone),
+        &as_millis("longest statement that deletes", longest),
+        &as_millis("p99 of saves alone", alone),
     );
     // Of a tenth, since it takes ten times as long.
     let [giving_way, _, longest] = pruned(bench, many / 10, saves, rest(bench.engine)).await?;
     let alone = percentile(bench, saves).await?;
     bench.promise(
-        as_millis("p99 of saves beside one that gives way", giving_way),
-        as_millis("p99 of saves alone", alone),
+        &as_millis("p99 of saves beside one that gives way", giving_way),
+        &as_millis("p99 of saves alone", alone),
         2.0,
     );
     bench.compare(
-        as_millis("longest statement that deletes, giving way", longest),
-        as_millis("p99 of saves alone", alone),
+        &as_millis("longest statement that deletes, giving way", longest),
+        &as_millis("p99 of saves alone", alone),
     );
     all_stay(bench, many, few).await?;
     recreate(bench, note::Entity).await?;
@@ -125,8 +125,8 @@ async fn all_stay(bench: &mut Bench<'_>, many: usize, few: usize) -> Result<()> 
         *time = took.as_secs_f64() * 1_000.0 / (forecast.records as f64 / 10_000.0);
     }
     bench.promise(
-        as_millis("10,000 records looked at, of many", times[1]),
-        as_millis("10,000 records looked at, of few", times[0]),
+        &as_millis("10,000 records looked at, of many", times[1]),
+        &as_millis("10,000 records looked at, of few", times[0]),
         2.0,
     );
     Ok(())
@@ -210,10 +210,10 @@ pub async fn child(db: &mut DatabaseConnection, rest: i32) -> Result<()> {
 
 fn as_millis(way: &'static str, millis: f64) -> Measured {
     let amount = Amount::Millis(millis);
-    Measured { way, amount }
+    Measured::once(way, amount)
 }
 
 fn as_mebibytes(way: &'static str, kibibytes: f64) -> Measured {
     let amount = Amount::Mebibytes(kibibytes / 1_024.0);
-    Measured { way, amount }
+    Measured::once(way, amount)
 }

@@ -54,10 +54,10 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
     fill(bench, bench.size(1_000_000, 20_000)).await?;
     let names = ["dense", "one seek a bucket", "GROUP BY", "window function"];
     let [resample, by_hand @ ..] = compare(bench, DENSE, names).await?;
-    bench.promise(resample, by_hand[0], 1.5);
+    bench.promise(&resample, &by_hand[0], 1.5);
     by_hand[1..]
         .iter()
-        .for_each(|way| bench.compare(resample, *way));
+        .for_each(|way| bench.compare(&resample, way));
 
     beside_loading(bench).await?;
 
@@ -90,7 +90,7 @@ async fn beside_loading(bench: &mut Bench<'_>) -> Result<()> {
             Ok(time)
         })
         .await?;
-    bench.compare(loaded, resample);
+    bench.compare(&loaded, &resample);
     Ok(())
 }
 
@@ -114,8 +114,8 @@ async fn load_and_pick(db: &DatabaseConnection) -> Result<Vec<record::Model>> {
 fn beside_best(bench: &mut Bench<'_>, resample: Measured, mut by_hand: [Measured; 3]) {
     by_hand.sort_by(|a, b| a.amount.number().total_cmp(&b.amount.number()));
     let [best, others @ ..] = by_hand;
-    bench.promise(resample, best, 1.5);
-    others.iter().for_each(|way| bench.compare(resample, *way));
+    bench.promise(&resample, &best, 1.5);
+    others.iter().for_each(|way| bench.compare(&resample, way));
 }
 
 /// Spreads `count` records over so many microseconds, at about the same distance.

@@ -49,19 +49,19 @@ pub async fn run(bench: &mut Bench<'_>) -> Result<()> {
         .alternate(ways, async |way| update(bench, way, rows).await)
         .await?;
     match bench.engine {
-        Engine::Sqlite | Engine::Postgres => bench.promise(immediate, floor, 1.15),
-        Engine::MariaDb => bench.compare(immediate, floor),
+        Engine::Sqlite | Engine::Postgres => bench.promise(&immediate, &floor, 1.15),
+        Engine::MariaDb => bench.compare(&immediate, &floor),
     }
-    bench.compare(immediate_property, floor);
+    bench.compare(&immediate_property, &floor);
     let limit = match bench.engine {
         Engine::Sqlite => 1.3,
         Engine::Postgres | Engine::MariaDb => 1.15,
     };
-    bench.promise(gathered, plain, limit);
-    bench.compare(gathered_property, plain);
-    bench.compare(immediate, plain);
-    bench.compare(immediate_property, plain);
-    bench.compare(floor, plain);
+    bench.promise(&gathered, &plain, limit);
+    bench.compare(&gathered_property, &plain);
+    bench.compare(&immediate, &plain);
+    bench.compare(&immediate_property, &plain);
+    bench.compare(&floor, &plain);
     Ok(())
 }
 

@@ -180,9 +180,10 @@ impl<'w> Writer<'w> {
             " LEFT JOIN "
         };
         sql.push(join);
-        match self.dialect.has_lateral() {
-            true => self.latest_by_lateral(sql),
-            false => self.latest_by_maximum(sql),
+        match (self.dialect.has_lateral(), self.dialect.row_id()) {
+            (true, _) => self.latest_by_lateral(sql),
+            (_, Some(row_id)) => self.latest_by_row_id(sql, row_id),
+            _ => self.latest_by_maximum(sql),
         }
     }
 
@@ -194,6 +195,18 @@ impl<'w> Writer<'w> {
         sql.push(" ORDER BY ")
             .column("r", &self.shape.recorded_at)
             .push(" DESC LIMIT 1) l ON TRUE");
+    }
+
+    /// The index tells where the row of the latest record is, which is one seek less.
+    fn latest_by_row_id(&self, sql: &mut Sql, row_id: &str) {
+        table(sql, &self.shape.record);
+        sql.push(&format!(" l ON l.{row_id} = (SELECT r.{row_id} FROM "));
+        table(sql, &self.shape.record);
+        sql.push(" r WHERE ");
+        self.same_key(sql, "r", |column| &column.name);
+        sql.push(" ORDER BY ")
+            .column("r", &self.shape.recorded_at)
+            .push(" DESC LIMIT 1)");
     }
 
     fn latest_by_maximum(&self, sql: &mut Sql) {
