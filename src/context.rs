@@ -1,5 +1,7 @@
 //! Who changed something, and why.
 
+use std::sync::{Arc, OnceLock};
+
 use chrono::{DateTime, Utc};
 use sea_orm::prelude::{Json, Uuid};
 use sea_orm::{DbErr, Value};
@@ -21,6 +23,8 @@ pub struct Context {
     actor: Option<String>,
     reason: Option<String>,
     change_id: Option<Uuid>,
+    /// That of a unit which was given none, from when it is first written.
+    own_id: Arc<OnceLock<Uuid>>,
     metadata: Option<Json>,
     clock: Option<DateTime<Utc>>,
 }
@@ -71,19 +75,22 @@ impl Context {
         self
     }
 
-    /// The same context for one unit of work, with a change id.
+    /// The same context for one unit of work, with a change id of its own where none is set.
     pub(crate) fn for_unit(&self) -> Self {
-        let mut unit = self.clone();
-        unit.change_id.get_or_insert_with(Uuid::now_v7);
-        unit
+        Self {
+            own_id: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Values in the order of [`ContextColumns`](crate::ContextColumns).
     pub(crate) fn values(&self) -> [Value; 4] {
+        let made = || *self.own_id.get_or_init(Uuid::now_v7);
+        let change_id = self.change_id.unwrap_or_else(made);
         [
             self.actor.clone().into(),
             self.reason.clone().into(),
-            self.change_id.into(),
+            change_id.into(),
             self.metadata.clone().into(),
         ]
     }

@@ -104,6 +104,14 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
+    heeded(db, prepare_save(am, db, insert).await)
+}
+
+async fn prepare_save<A, C>(am: A, db: &C, insert: bool) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
     let registry = registry();
     let Some(node) = registry.called::<A::Entity>()? else {
         return Ok(am);
@@ -129,6 +137,15 @@ where
         }
     }
     Ok(am)
+}
+
+/// What a hook that reads and locks came to: a unit whose transaction a deadlock has ended there, in a
+/// save by the traits as well, is not to be committed.
+fn heeded<C: ConnectionTrait, T>(db: &C, done: Result<T, DbErr>) -> Result<T, DbErr> {
+    if let (Err(error), Target::Unit(_, unit)) = (&done, Target::of(db)) {
+        unit.heed(Dialect::of(db), error);
+    }
+    done
 }
 
 /// A save that reaches the hooks on a connection itself commits its row before its record.
@@ -257,6 +274,14 @@ where
 ///
 /// Where the entity's recorder cannot be used, or the database refuses.
 pub async fn before_delete<A, C>(am: A, db: &C) -> Result<A, DbErr>
+where
+    A: Savable,
+    C: ConnectionTrait,
+{
+    heeded(db, prepare_deletion(am, db).await)
+}
+
+async fn prepare_deletion<A, C>(am: A, db: &C) -> Result<A, DbErr>
 where
     A: Savable,
     C: ConnectionTrait,

@@ -107,15 +107,19 @@ impl<'w> Writer<'w> {
         context: &Context,
         stamp: Stamp,
     ) -> Self {
-        let kept = shape.context.iter().zip(context.values());
+        let kept = || shape.context.iter().zip(context.values());
+        let context = match shape.context.iter().all(Option::is_none) {
+            true => Vec::new(),
+            false => kept()
+                .filter_map(|(column, value)| column.as_ref().map(|_| value))
+                .collect(),
+        };
         Self {
             conn,
             dialect: Dialect::of(&conn),
             shape,
             stamp,
-            context: kept
-                .filter_map(|(column, value)| column.as_ref().map(|_| value))
-                .collect(),
+            context,
         }
     }
 

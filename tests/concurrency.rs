@@ -308,7 +308,7 @@ each_database! {
         let renamed = |id: i32| format!("UPDATE editor SET name = 'other' WHERE id = {id}");
         let touched = format!("UPDATE desk SET name = name WHERE id = {desk}");
 
-        for through_library in [true, false] {
+        for way in ["library", "trait", "statement"] {
             let loser = recorded.begin().await.unwrap();
             loser.execute_unprepared(&touched).await.unwrap();
             let winner = db.begin().await.unwrap();
@@ -318,9 +318,11 @@ each_database! {
             let late = async {
                 let mut editor = editor.clone().into_active_model();
                 editor.name = Set("lost".to_owned());
-                let lost = match through_library {
-                    true => editor.update(&loser).await.map(drop),
-                    false => loser.execute_unprepared(&renamed(m.editors[0].id)).await.map(drop),
+                let lost = match way {
+                    "library" => editor.update(&loser).await.map(drop),
+                    // Its hook reads the row before, under a lock.
+                    "trait" => ActiveModelTrait::delete(editor, &loser).await.map(drop),
+                    _ => loser.execute_unprepared(&renamed(m.editors[0].id)).await.map(drop),
                 };
                 (lost, loser.commit().await)
             };
