@@ -114,7 +114,8 @@ pub trait Recorded: EntityTrait<Model: Sync, ActiveModel: Hooked> {
 /// A record entity: an ordinary SeaORM entity whose rows are what another entity's rows were.
 ///
 /// `#[recorded]` writes one. By hand, or on top of what `sea-orm-cli` generated from the table,
-/// the four items without a default are enough: the rest goes by column names.
+/// the four items without a default are enough: the rest goes by column names. On SQLite its table
+/// has row ids, so it is not made `WITHOUT ROWID`: records are found and pruned by them.
 ///
 /// ```
 /// mod note {
