@@ -219,7 +219,7 @@ impl Chunk {
             after: self.after.as_ref(),
             limit: limit as u64,
             lock: true,
-            before: None,
+            like: None,
         }
     }
 

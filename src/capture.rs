@@ -184,7 +184,7 @@ impl Capture<'_> {
                 after: None,
                 limit: CHUNK as u64,
                 lock: false,
-                before: None,
+                like: None,
             };
             let models = plan.load(self.conn, page).await?;
             let rows = plan
@@ -337,7 +337,7 @@ impl Capture<'_> {
             after: dependents.after.as_ref(),
             limit: CHUNK as u64,
             lock: true,
-            before: dependents.before.as_ref(),
+            like: dependents.like.as_ref(),
         };
         let models = plan.load(self.conn, page).await?;
         let rows = plan
@@ -350,7 +350,7 @@ impl Capture<'_> {
         if last.is_some() {
             lock(&self.ahead).push(Dependents {
                 after: last,
-                before: Some(Arc::clone(&models)),
+                like: plan.like(self.conn, &models),
                 ..dependents
             });
         }
@@ -394,8 +394,8 @@ struct Dependents {
     listener: Arc<Listener>,
     condition: Condition,
     after: Option<Key>,
-    /// The chunk before.
-    before: Option<Models>,
+    /// A row of the chunk before.
+    like: Option<Models>,
 }
 
 impl Dependents {
@@ -404,7 +404,7 @@ impl Dependents {
             listener: Arc::clone(listener),
             condition,
             after: None,
-            before: None,
+            like: None,
         }
     }
 }
@@ -488,7 +488,7 @@ pub(crate) fn page<'p>(shape: &Shape, keys: &[Key]) -> Page<'p> {
         after: None,
         limit: CHUNK as u64,
         lock: true,
-        before: None,
+        like: None,
     }
 }
 

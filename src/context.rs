@@ -23,8 +23,8 @@ pub struct Context {
     actor: Option<String>,
     reason: Option<String>,
     change_id: Option<Uuid>,
-    /// That of a unit which was given none, from when it is first written.
-    own_id: Arc<OnceLock<Uuid>>,
+    /// That of a unit which was given none, made when it is first written.
+    own_id: Option<Arc<OnceLock<Uuid>>>,
     metadata: Option<Json>,
     clock: Option<DateTime<Utc>>,
 }
@@ -75,18 +75,19 @@ impl Context {
         self
     }
 
-    /// The same context for one unit of work, with a change id of its own where none is set.
+    /// The same context for one unit of work, with a change id of its own where none is set. A unit
+    /// within a unit has that one's.
     pub(crate) fn for_unit(&self) -> Self {
-        Self {
-            own_id: Arc::default(),
-            ..self.clone()
-        }
+        let mut unit = self.clone();
+        unit.own_id.get_or_insert_default();
+        unit
     }
 
     /// Values in the order of [`ContextColumns`](crate::ContextColumns).
     pub(crate) fn values(&self) -> [Value; 4] {
-        let made = || *self.own_id.get_or_init(Uuid::now_v7);
-        let change_id = self.change_id.unwrap_or_else(made);
+        let own_id = self.own_id.as_ref();
+        let made = || own_id.map(|id| *id.get_or_init(Uuid::now_v7));
+        let change_id = self.change_id.or_else(made);
         [
             self.actor.clone().into(),
             self.reason.clone().into(),

@@ -121,7 +121,7 @@ async fn lock_found(
             after: after.as_ref(),
             limit: CHUNK as u64,
             lock: true,
-            before: None,
+            like: None,
         };
         let mut keys = listener.dependent.page_of_keys(conn, page).await?;
         if keys.len() < CHUNK {

@@ -11,7 +11,7 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::error::{RecordError, ends_transaction, is_of_database, lost_a_race};
+use crate::error::{RecordError, ends_transaction, is_of_database, is_retryable, lost_a_race};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
@@ -66,6 +66,32 @@ where
             in_transaction(txn, TransactionOptions::default(), anonymous(), operation).await
         }
         _ => apart(db, operation).await,
+    }
+}
+
+/// Runs a bulk write that may lose to another of its kind, which a database shows by a deadlock. On a
+/// pool, where it is a transaction of its own, it is tried again.
+pub(crate) async fn run_patiently<E, C, O>(
+    db: &C,
+    mut operation: impl FnMut() -> O,
+) -> Result<O::Output, DbErr>
+where
+    E: EntityTrait,
+    C: ConnectionTrait,
+    O: Operation,
+{
+    let target = Target::of(db);
+    let registry = registry();
+    let node = registry.node_to_delete::<E>()?;
+    let is_recorded = node.is_some_and(|node| operation().concerns(node));
+    let patient = target.is_pool() && !hooks::is_paused(&target) && is_recorded;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match run::<E, C, O>(db, operation()).await {
+            Err(error) if patient && tries < PATIENCE && is_retryable(&error) => {}
+            done => return done,
+        }
     }
 }
 

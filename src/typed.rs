@@ -50,8 +50,8 @@ pub(crate) struct Page<'p> {
     pub(crate) after: Option<&'p Key>,
     pub(crate) limit: u64,
     pub(crate) lock: bool,
-    /// What the page before had, where there was one.
-    pub(crate) before: Option<&'p Models>,
+    /// A model of a page before, by which this one can be had more cheaply.
+    pub(crate) like: Option<&'p Models>,
 }
 
 impl Page<'_> {
@@ -135,6 +135,9 @@ pub(crate) trait Plan: Send + Sync {
         models: &'a Models,
         extent: Extent,
     ) -> BoxFuture<'a, Result<Vec<Row>, DbErr>>;
+
+    /// The last of the models, where the page after them can be had by it.
+    fn like(&self, conn: Connection<'_>, models: &Models) -> Option<Models>;
 
     /// The values of columns of each model; those with a NULL, which links nothing, are left out.
     fn links(&self, models: &Models, columns: &[String]) -> Vec<Key>;
@@ -280,9 +283,9 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         page: Page<'a>,
     ) -> BoxFuture<'a, Result<Models, DbErr>> {
         Box::pin(async move {
-            let (lock, before) = (page.lock, page.before);
+            let (lock, like) = (page.lock, page.like);
             let select = by_key(page.select::<E>());
-            if let Some(like) = before.and_then(|before| models_of::<E>(before).last())
+            if let Some(like) = like.and_then(|like| models_of::<E>(like).first())
                 && let Some(models) = packed::models(conn, &select, like).await
             {
                 return Ok(Arc::new(models) as Models);
@@ -376,6 +379,12 @@ impl<E: Recorded> Plan for TypedPlan<E> {
                 RecordError::database(&self.shape.entity, action, error).into()
             })
         })
+    }
+
+    fn like(&self, conn: Connection<'_>, models: &Models) -> Option<Models> {
+        let last = models_of::<E>(models).last()?;
+        let packs = Dialect::of(&conn).packs_rows();
+        packs.then(|| Arc::new(vec![last.clone()]) as Models)
     }
 
     fn links(&self, models: &Models, columns: &[String]) -> Vec<Key> {

@@ -292,7 +292,7 @@ async fn compared(
         after,
         limit: CHUNK as u64,
         lock: false,
-        before: None,
+        like: None,
     };
     let models = plan.load(conn, page).await?;
     let (mut rows, differences) = differences(plan, conn, &models).await?;

@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, ExecResult, IsolationLevel, QueryResult, Set, Statement,
-    TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, ExecResult, IsolationLevel, QueryResult, Set, Statement, TransactionTrait,
 };
 use sea_orm_record::{UpsertMany, delete_many, update_many, upsert_many, verify};
 
@@ -130,6 +129,27 @@ each_database! {
         let pictures: Vec<_> = cover::Entity::find().all(&db).await.unwrap();
         assert_eq!(pictures.len(), m.covers.len());
         assert_eq!(pictures[0].picture == "new", taken.is_ok());
+    }
+
+    /// On MariaDB a refused INSERT leaves a shared lock, which two cannot both raise: tried again.
+    async fn upserts_of_one_new_row_all_succeed_on_a_pool(test: TestDb) {
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        for round in 0..8 {
+            let upserts = (0..6).map(|n| {
+                let upsert = upsert_many([remark::ActiveModel {
+                    id: Set(5_000 + round),
+                    story_id: Set(m.stories[n % 2].id),
+                    text: Set(format!("{round}.{n}")),
+                }], [remark::Column::Id], |conflict| conflict.update_columns([remark::Column::StoryId, remark::Column::Text]));
+                let db = db.clone();
+                tokio::spawn(async move { upsert.exec(&db).await.map(drop) })
+            });
+            for upserted in join_all(upserts.collect::<Vec<_>>()).await {
+                upserted.unwrap().unwrap();
+            }
+            assert_current(&db).await;
+        }
     }
 
     /// The same of updates that move rows to one.

@@ -17,6 +17,7 @@ mod accepted {
     pub(crate) mod dense;
     pub(crate) mod generic;
     pub(crate) mod hooks;
+    pub(crate) mod layouts;
 }
 
 use sea_orm::{EntityName, EntityTrait, IdenStatic, Iterable};

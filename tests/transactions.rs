@@ -216,6 +216,24 @@ each_database! {
         }
     }
 
+    async fn what_is_done_in_pieces_within_a_transaction_has_its_change_id(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        note::Entity::insert_many([note::draft("a"), note::draft("b")]).exec(&db).await.unwrap();
+        let recorded = RecordedConnection::new(db.clone());
+        let done = recorded.transaction_async(async |txn| {
+            sea_orm_record::backfill(note::Entity).exec(txn).await?;
+            blog::note(txn, "c").await;
+            txn.flush().await?;
+            note::Entity::update_many().col_expr(note::Column::Text, sea_orm::sea_query::Expr::value("d")).exec(txn).await?;
+            sea_orm_record::verify(note::Entity).repair().exec(txn).await.map(drop)
+        });
+        done.await.unwrap();
+        let records = note::record::Entity::find().all(&db).await.unwrap();
+        let ids: BTreeSet<_> = records.iter().map(|record| record.change_id.unwrap()).collect();
+        assert_eq!((records.len(), ids.len()), (6, 1));
+    }
+
     async fn saves_through_the_trait_carry_the_context_too(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

@@ -298,9 +298,9 @@ fn methods(active_model: &Path) -> TokenStream {
 /// What clears the links of a many-to-many when an `ActiveModelEx` is deleted. SeaORM has it on a
 /// trait, and an inherent method comes first.
 ///
-/// Which format the entity has cannot be seen from here. Where there is no `ActiveModelEx` in the
-/// module, the glob brings an empty one; where there is, that shadows the glob. An active model of
-/// another module cannot be told so.
+/// Which format the entity has cannot be seen from here. So there are two scopes: the inner one sees
+/// the module's `ActiveModelEx`; where there is none, the name leads on to the outer one's, which is
+/// empty. An active model of another module cannot be told so.
 fn links(active_model: &Path) -> TokenStream {
     if active_model.get_ident().is_none() {
         return quote!();
@@ -333,25 +333,28 @@ fn links(active_model: &Path) -> TokenStream {
     );
     let active_model_ex = Ident::new("ActiveModelEx", Span::call_site());
     quote! {
-        #[doc(hidden)]
-        #[allow(dead_code)]
-        mod __record_hooks {
-            pub struct #active_model_ex;
+        const _: () = {
+            #[allow(dead_code)]
+            struct #active_model_ex;
 
+            #[allow(dead_code)]
             impl #active_model_ex {
-                pub fn get<T>(&self, _: T) -> ::sea_orm::ActiveValue<::sea_orm::Value> {
+                fn get<T>(&self, _: T) -> ::sea_orm::ActiveValue<::sea_orm::Value> {
                     ::sea_orm::ActiveValue::NotSet
                 }
             }
-        }
-        #[allow(unused_imports)]
-        use __record_hooks::*;
 
-        #[allow(dead_code)]
-        impl #active_model_ex {
-            #delete_links
-            #delete_links_self
-        }
+            {
+                #[allow(unused_imports)]
+                use self::*;
+
+                #[allow(dead_code)]
+                impl #active_model_ex {
+                    #delete_links
+                    #delete_links_self
+                }
+            }
+        };
     }
 }
 

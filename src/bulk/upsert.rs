@@ -17,7 +17,7 @@ use crate::erased::Connection;
 use crate::error::is_repeated;
 use crate::gather::{Buffer, Note, Unit};
 use crate::hooks::{ModelOf, Savable};
-use crate::operation::{Operation, run};
+use crate::operation::{Operation, run_patiently};
 use crate::recorded::{ColumnOf, table_name};
 use crate::registry::registry;
 use crate::target::Target;
@@ -43,7 +43,8 @@ pub struct UpsertMany<A: ActiveModelTrait> {
 /// transaction; within a transaction it is part of that, which is to be rolled back when it fails.
 ///
 /// On MySQL and MariaDB a conflict with *any* unique index updates the row that is there; what
-/// another index than that of `columns` or the primary key finds is not recorded.
+/// another index than that of `columns` or the primary key finds is not recorded. Of several that
+/// insert one new row at once, all but one may meet a deadlock there: on a pool they are tried again.
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));
@@ -98,7 +99,7 @@ impl<A: Savable> UpsertMany<A> {
     /// of the unique columns, or sets it to NULL, which conflicts with nothing.
     pub async fn exec<C: ConnectionTrait>(self, db: &C) -> Result<Vec<KeyOf<A>>, DbErr> {
         self.check()?;
-        let keys = run::<A::Entity, C, _>(db, self).await?;
+        let keys = run_patiently::<A::Entity, C, _>(db, || self.clone()).await?;
         Ok(keys.into_iter().map(typed_key::<A::Entity>).collect())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! sqlx reads SQLite in a thread of its own, and sends each row by itself with each value in memory of
 //! its own; that costs several times what reading does. So a page of a long walk comes as one row,
-//! which has a JSON array for each column, and its models are made after one of the page before.
-//! Only of columns that JSON says exactly. Where anything is not as expected there is no answer, and
+//! which has a JSON array for each column, and its models are made after one of another page. Only of
+//! columns that JSON says exactly. Where anything is not as expected there is no answer, and
 //! the page is read as SeaORM reads it, whose error it then is.
 
 use sea_orm::sea_query::{Alias, Expr, Func, Query};
@@ -14,6 +14,8 @@ use serde_json::Value as Json;
 
 use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::keys::compare;
+use crate::typed::{Key, key_of};
 
 /// The models of a page; `like` is one of another page.
 pub(super) async fn models<E: EntityTrait>(
@@ -44,7 +46,10 @@ pub(super) async fn models<E: EntityTrait>(
             model.try_set(column, value(&kind, cell)?).ok()?;
         }
     }
-    Some(models)
+    // The arrays have the order of the page, though nothing says that they must.
+    let keys: Vec<Key> = models.iter().map(key_of).collect();
+    let in_order = keys.is_sorted_by(|a, b| compare(a, b).is_lt());
+    in_order.then_some(models)
 }
 
 /// Whether JSON says values of this kind as they are.
