@@ -130,17 +130,13 @@ impl Capture<'_> {
         let alike = |a: &(Key, Note), b: &(Key, Note)| {
             a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
         };
-        if others.is_empty() && !notes.iter().any(|(_, note)| note.is_first()) {
-            others = notes;
-        } else {
-            for notes in notes.chunk_by(alike) {
-                match run_of(notes) {
-                    Some(run) => self.made_here(plan, &run, &mut others).await?,
-                    None => others.extend_from_slice(notes),
-                }
+        for notes in notes.chunk_by(alike) {
+            match run_of(notes) {
+                Some(run) => self.made_here(plan, &run, &mut others).await?,
+                None => others.extend_from_slice(notes),
             }
-            others.sort_by(|(a, _), (b, _)| compare(a, b));
         }
+        others.sort_by(|(a, _), (b, _)| compare(a, b));
         while !others.is_empty() {
             let rest = others.split_off(others.len().min(CHUNK));
             let chunk = std::mem::replace(&mut others, rest);

@@ -85,11 +85,24 @@ where
     let node = registry.node_to_delete::<E>()?;
     let is_recorded = node.is_some_and(|node| operation().concerns(node));
     let patient = target.is_pool() && !hooks::is_paused(&target) && is_recorded;
+    let most = if patient { PATIENCE } else { 1 };
+    again(most, is_retryable, || run::<E, C, O>(db, operation())).await
+}
+
+/// Tries so often at most, as long as the error is one that passes.
+async fn again<T, F>(
+    most: usize,
+    passes: fn(&DbErr) -> bool,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, DbErr>
+where
+    F: Future<Output = Result<T, DbErr>>,
+{
     let mut tries = 0;
     loop {
         tries += 1;
-        match run::<E, C, O>(db, operation()).await {
-            Err(error) if patient && tries < PATIENCE && is_retryable(&error) => {}
+        match attempt().await {
+            Err(error) if tries < most && passes(&error) => {}
             done => return done,
         }
     }
@@ -168,15 +181,8 @@ where
     C: ConnectionTrait,
     O: Operation,
 {
-    let patient = Target::of(db).is_pool();
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        match apart_as(db, options, operation()).await {
-            Err(error) if patient && tries < most && lost_a_race(&error) => {}
-            done => return done,
-        }
-    }
+    let most = if Target::of(db).is_pool() { most } else { 1 };
+    again(most, lost_a_race, || apart_as(db, options, operation())).await
 }
 
 /// How often it is tried. Each failure is another writer's success.

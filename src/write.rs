@@ -107,19 +107,18 @@ impl<'w> Writer<'w> {
         context: &Context,
         stamp: Stamp,
     ) -> Self {
-        let kept = || shape.context.iter().zip(context.values());
-        let context = match shape.context.iter().all(Option::is_none) {
-            true => Vec::new(),
-            false => kept()
-                .filter_map(|(column, value)| column.as_ref().map(|_| value))
-                .collect(),
-        };
+        let mut kept = Vec::new();
+        // A change id is made for who keeps it.
+        if shape.context.iter().any(Option::is_some) {
+            let cells = shape.context.iter().zip(context.values());
+            kept.extend(cells.filter_map(|(column, value)| column.as_ref().map(|_| value)));
+        }
         Self {
             conn,
             dialect: Dialect::of(&conn),
             shape,
             stamp,
-            context,
+            context: kept,
         }
     }
 

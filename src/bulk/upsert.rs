@@ -130,8 +130,8 @@ impl<A: Savable> UpsertMany<A> {
     /// The rows that these conflict with, or are.
     fn condition(&self, rows: &[A]) -> Condition {
         let by = |columns: &[ColumnOf<A::Entity>]| {
-            let values = |row: &A| columns.iter().map(|it| row.get(*it).into_value()).collect();
-            let links: HashSet<Key> = rows.iter().filter_map(values).collect();
+            let links = rows.iter().filter_map(|row| values_of(row, columns));
+            let links: HashSet<Key> = links.collect();
             let links: Vec<Key> = links.into_iter().collect();
             (!links.is_empty()).then(|| have::<A::Entity>(columns, &links))
         };
@@ -307,14 +307,17 @@ impl<A: Savable> Upserting<'_, A> {
 
 impl There {
     fn has<A: ActiveModelTrait>(&self, row: &A, columns: &[ColumnOf<A::Entity>]) -> bool {
-        let values = |columns: &[ColumnOf<A::Entity>]| -> Option<Key> {
-            columns.iter().map(|it| row.get(*it).into_value()).collect()
-        };
         let among = |columns: &[_], keys: &HashSet<Key>| {
-            values(columns).is_some_and(|values| keys.contains(&values))
+            values_of(row, columns).is_some_and(|values| keys.contains(&values))
         };
         among(columns, &self.links) || among(&key_columns::<A::Entity>(), &self.known)
     }
+}
+
+/// What a row sets these columns to, where it sets them all.
+fn values_of<A: ActiveModelTrait>(row: &A, columns: &[ColumnOf<A::Entity>]) -> Option<Key> {
+    let values = columns.iter().map(|column| row.get(*column).into_value());
+    values.collect()
 }
 
 /// What concerns no table, so that access control lets it pass.

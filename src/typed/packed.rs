@@ -12,12 +12,11 @@ use sea_orm::{
 };
 use serde_json::Value as Json;
 
-use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::keys::compare;
 use crate::typed::{Key, key_of};
 
-/// The models of a page; `like` is one of another page.
+/// The models of a page; `like` is one of another page, which there is where rows are packed.
 pub(super) async fn models<E: EntityTrait>(
     conn: Connection<'_>,
     page: &Select<E>,
@@ -26,7 +25,7 @@ pub(super) async fn models<E: EntityTrait>(
     let kinds: Vec<(E::Column, Value)> = E::Column::iter()
         .map(|column| (column, like.get(column)))
         .collect();
-    if !Dialect::of(&conn).packs_rows() || !kinds.iter().all(|(_, kind)| is_exact(kind)) {
+    if !kinds.iter().all(|(_, kind)| is_exact(kind)) {
         return None;
     }
     let mut packed = Query::select();

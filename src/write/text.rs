@@ -188,19 +188,21 @@ impl<'w> Writer<'w> {
     }
 
     fn latest_by_lateral(&self, sql: &mut Sql) {
-        sql.push("LATERAL (SELECT * FROM ");
-        table(sql, &self.shape.record);
-        sql.push(" r WHERE ");
-        self.same_key(sql, "r", |column| &column.name);
-        sql.push(" ORDER BY ")
-            .column("r", &self.shape.recorded_at)
-            .push(" DESC LIMIT 1) l ON TRUE");
+        sql.push("LATERAL ");
+        self.last_of_row(sql, "*");
+        sql.push(" l ON TRUE");
     }
 
     /// The index tells where the row of the latest record is, which is one seek less.
     fn latest_by_row_id(&self, sql: &mut Sql, row_id: &str) {
         table(sql, &self.shape.record);
-        sql.push(&format!(" l ON l.{row_id} = (SELECT r.{row_id} FROM "));
+        sql.push(&format!(" l ON l.{row_id} = "));
+        self.last_of_row(sql, &format!("r.{row_id}"));
+    }
+
+    /// A subquery for this of the latest record of a row.
+    fn last_of_row(&self, sql: &mut Sql, what: &str) {
+        sql.push(&format!("(SELECT {what} FROM "));
         table(sql, &self.shape.record);
         sql.push(" r WHERE ");
         self.same_key(sql, "r", |column| &column.name);
