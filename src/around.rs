@@ -196,14 +196,14 @@ struct Free {
 impl Free {
     fn of<E: EntityTrait>(txn: &RecordedTransaction) -> Self {
         let (unit, table) = (txn.shared_unit(), E::default().table_name());
-        unit.unseen.begin(table);
+        unit.unseen.free(table);
         Self { unit, table }
     }
 }
 
 impl Drop for Free {
     fn drop(&mut self) {
-        self.unit.unseen.end(self.table);
+        self.unit.unseen.bind(self.table);
     }
 }
 

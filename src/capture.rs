@@ -239,9 +239,11 @@ impl Capture<'_> {
         let models = plan.load(self.conn, page(shape, &links)).await?;
         self.loaded(plan, &models, &notes).await?;
         let found: HashSet<Key> = plan.keys_of(&models).into_iter().collect();
+        // Whoever deleted a row since a single save wrote it records that.
+        let may_be_gone = |note: &Note| note.deleted || !self.immediate;
         Ok(notes
             .into_iter()
-            .filter(|(key, _)| !found.contains(key))
+            .filter(|(key, note)| may_be_gone(note) && !found.contains(key))
             .collect())
     }
 

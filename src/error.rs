@@ -274,6 +274,10 @@ impl RecordError {
             | Self::Restore {
                 source: Some(source),
                 ..
+            }
+            | Self::Erasure {
+                source: Some(source),
+                ..
             } => Some(source),
             _ => None,
         }

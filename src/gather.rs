@@ -6,7 +6,8 @@
 mod notes;
 
 use std::any::TypeId;
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -38,8 +39,8 @@ pub(crate) struct Unit {
     buffer: Mutex<Buffer>,
     /// The guards and links whose locks were taken before the row was written.
     held: Mutex<HashSet<(usize, Key)>>,
-    /// Rows that were to be deleted and were not there.
-    missed: Mutex<HashSet<(TypeId, Key)>>,
+    /// Saves by the traits that have begun and not ended.
+    begun: Mutex<HashMap<(TypeId, Option<Key>), Begun>>,
     /// Saves and flushes that began and did not end.
     interrupted: AtomicUsize,
     /// Whether what was made here may have been undone since, and made again by others: there were
@@ -51,22 +52,22 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// Of one save: its statements, and those of the user's own hooks.
-    pub(crate) fn immediate(context: &Context, unseen: UnseenWrites) -> Self {
+    pub(crate) fn immediate(context: &Context, unseen: Unseen) -> Self {
         Self {
             immediate: true,
             ..Self::gathered(context, false, unseen)
         }
     }
 
-    pub(crate) fn gathered(context: &Context, paused: bool, unseen: UnseenWrites) -> Self {
+    pub(crate) fn gathered(context: &Context, paused: bool, unseen: Unseen) -> Self {
         Self {
             context: context.for_unit(),
             immediate: false,
             paused,
-            unseen: Unseen::in_transaction(unseen),
+            unseen,
             buffer: Mutex::default(),
             held: Mutex::default(),
-            missed: Mutex::default(),
+            begun: Mutex::default(),
             interrupted: AtomicUsize::new(0),
             doubtful: AtomicBool::new(false),
             savepoints: AtomicUsize::new(0),
@@ -79,6 +80,11 @@ impl Unit {
 
     pub(crate) fn take(&self) -> Buffer {
         let mut buffer = std::mem::take(&mut *self.buffer());
+        for Begun { notes, .. } in self.begun().values() {
+            buffer.merge(notes.clone());
+            // Nobody knows whether the statement that would have locked the row was sent.
+            buffer.unlocked = true;
+        }
         if self.doubtful.load(Ordering::Relaxed) {
             buffer.doubt_births();
         }
@@ -98,18 +104,33 @@ impl Unit {
             .extend(links.into_iter().map(|link| (guard.id, link)));
     }
 
-    /// Says that a row that is to be deleted is not there.
-    pub(crate) fn misses(&self, entity: TypeId, key: Key) {
-        self.missed().insert((entity, key));
+    /// A save by the trait begins, of a row whose key the database may be about to make. What it would
+    /// note stands until it [ends](Self::ends_save): it may be given up before it can note anything.
+    pub(crate) fn begins_save(&self, entity: TypeId, key: Option<Key>, notes: Buffer) {
+        let mut begun = self.begun();
+        let begun = begun.entry((entity, key)).or_default();
+        begun.notes.merge(notes);
+        begun.open += 1;
     }
 
-    /// Whether a row that was to be deleted was not there.
-    pub(crate) fn takes_missed(&self, entity: TypeId, key: &Key) -> bool {
-        self.missed().remove(&(entity, key.clone()))
+    pub(crate) fn ends_save(&self, entity: TypeId, key: impl FnOnce() -> Key) {
+        let mut begun = self.begun();
+        if begun.is_empty() {
+            return;
+        }
+        for row in [(entity, Some(key())), (entity, None)] {
+            if let Entry::Occupied(mut slot) = begun.entry(row) {
+                slot.get_mut().open -= 1;
+                if slot.get().open == 0 {
+                    slot.remove();
+                }
+                return;
+            }
+        }
     }
 
-    fn missed(&self) -> MutexGuard<'_, HashSet<(TypeId, Key)>> {
-        self.missed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn begun(&self) -> MutexGuard<'_, HashMap<(TypeId, Option<Key>), Begun>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a nested transaction is open, or was undone.
@@ -178,6 +199,13 @@ impl Unit {
     pub(crate) fn must_flush_before(&self, sql: &str) -> bool {
         self.buffer().mentions(sql)
     }
+}
+
+/// What saves of one row would note, and how many are open.
+#[derive(Default)]
+struct Begun {
+    notes: Buffer,
+    open: usize,
 }
 
 /// Something under way in a unit; see [`Unit::begins`].

@@ -58,12 +58,12 @@ use sea_orm::{
 };
 
 pub use self::links::{delete_links, delete_links_self};
-use self::moves::{lock_ahead, moves, note_old};
+use self::moves::{lock_ahead, moves, new_link, note_old};
 use crate::bulk::{note_guards, note_listeners};
 use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::gather::{Buffer, Note};
+use crate::gather::{Buffer, Note, Unit};
 use crate::handover;
 use crate::operation::{self, apart_patiently, run};
 use crate::recorded::table_name;
@@ -127,6 +127,11 @@ where
         note_old(node, &am, db, &target).await?;
     }
     if insert || writes(&am) {
+        if let Target::Unit(_, unit) = &target
+            && !unit.is_saving()
+        {
+            begin(node, &am, insert, unit);
+        }
         announce::<A>(&target);
     } else if node.plan.is_some() && Dialect::of(db).locks_rows() {
         // SeaORM sends nothing that would lock the row, and reads it for `after_save`.
@@ -161,15 +166,25 @@ fn refuse_apart<A: ActiveModelTrait>(target: &Target<'_>) -> Result<(), RecordEr
 /// Says that SeaORM's statement on the row follows.
 fn announce<A: ActiveModelTrait>(target: &Target<'_>) {
     if let Some(unseen) = target.unseen() {
-        unseen.begin(A::Entity::default().table_name());
+        unseen.announce(A::Entity::default().table_name());
     }
 }
 
-/// Says that it was sent.
-fn sent<A: ActiveModelTrait>(target: &Target<'_>) {
-    if let Some(unseen) = target.unseen() {
-        unseen.end(A::Entity::default().table_name());
+/// Notes a save by the trait in a transaction that records at its end: it may be given up between its
+/// statement and `after_save`, or never come to it, as `update_without_returning` does.
+fn begin<A: Savable>(node: &Node, am: &A, insert: bool, unit: &Unit) {
+    let mut notes = Buffer::default();
+    let key = am.get_primary_key_value();
+    let key: Option<Key> = key.map(|key| key.into_iter().collect());
+    if let (Some(plan), Some(key)) = (&node.plan, &key) {
+        notes.touch(plan, key.clone(), Note::uncertain());
     }
+    let link = |columns: &[String]| new_link(am, None, columns).ok().flatten();
+    note_listeners(node, &mut notes, link);
+    if insert {
+        note_guards(node, &mut notes, link);
+    }
+    unit.begins_save(TypeId::of::<A::Entity>(), key, notes);
 }
 
 /// Whether an update sets anything; SeaORM sends no statement otherwise.
@@ -219,9 +234,9 @@ where
     if is_paused(&target) {
         return Ok(model);
     }
-    sent::<A>(&target);
     match target {
         Target::Unit(_, unit) => {
+            unit.ends_save(TypeId::of::<A::Entity>(), || key_of(&model));
             let note = if insert {
                 Note::made()
             } else {
@@ -296,9 +311,30 @@ where
     }
     refuse_apart::<A>(&target)?;
     let am = note_deletion(node, am, db, &target).await?;
+    if let Target::Unit(_, unit) = &target
+        && !unit.is_saving()
+    {
+        begin_deletion(node, &am, unit);
+    }
     // Last, so that nothing else is taken for the statement.
     announce::<A>(&target);
     Ok(am)
+}
+
+/// Notes a deletion by the trait, which may be given up as a save may: see [`begin`].
+fn begin_deletion<A: Savable>(node: &Node, am: &A, unit: &Unit) {
+    let (Some(plan), Some(key)) = (&node.plan, am.get_primary_key_value()) else {
+        return;
+    };
+    let key: Key = key.into_iter().collect();
+    let last = am.clone().try_into_model().ok();
+    let note = Note {
+        last: last.map(|last| Arc::new(vec![last]) as Models),
+        ..Note::uncertain()
+    };
+    let mut notes = Buffer::default();
+    notes.touch(plan, key.clone(), note);
+    unit.begins_save(TypeId::of::<A::Entity>(), Some(key), notes);
 }
 
 /// Notes who depends on a row that is about to go; answers with the row as it stands, where it was
@@ -310,9 +346,7 @@ where
 {
     let is_alone = node.listeners.is_empty() && node.foreign_keys.is_empty();
     let is_stored = !am.is_changed() && am.clone().try_into_model().is_ok();
-    // Through the traits nothing tells afterwards whether there was a row.
-    let unsure = matches!(target, Target::Unit(_, unit) if !unit.is_saving());
-    if is_alone && is_stored && !unsure {
+    if is_alone && is_stored && !by_trait_in_transaction(target) {
         return Ok(am);
     }
     let conn = match target {
@@ -320,12 +354,7 @@ where
         _ => Connection::new(db),
     };
     let Some(old) = stored(&am, conn).await? else {
-        if let (Target::Unit(_, unit), true, Some(key)) =
-            (target, unsure, am.get_primary_key_value())
-        {
-            unit.misses(TypeId::of::<A::Entity>(), key.into_iter().collect());
-        }
-        return Ok(am);
+        return Ok(missed(am));
     };
     // Once it is gone, a cascade may have cut its dependents loose.
     let mut walk = Walk::new(conn);
@@ -336,6 +365,24 @@ where
         _ => handover::leave(TypeId::of::<A::Entity>(), key_of(&old), notes),
     }
     Ok(old.into_active_model())
+}
+
+/// Whether a deletion goes by the trait in a transaction. Nothing tells afterwards whether there was a
+/// row; one that is there when it is locked is this deletion's, and any other somebody else's to record.
+fn by_trait_in_transaction(target: &Target<'_>) -> bool {
+    match target {
+        Target::Unit(_, unit) => !unit.is_saving(),
+        _ => !target.is_pool(),
+    }
+}
+
+/// Marks a row that is to be deleted and is not there. Between the hooks of a deletion goes the active
+/// model alone, and that of a stored row has nothing set.
+fn missed<A: ActiveModelTrait>(mut am: A) -> A {
+    for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
+        am.reset(key.into_column());
+    }
+    am
 }
 
 /// Records that the row is gone, and its dependents; belongs at the start of `after_delete`.
@@ -356,22 +403,21 @@ where
     if is_paused(&target) {
         return Ok(am);
     }
-    sent::<A>(&target);
     let key: Option<Key> = am
         .get_primary_key_value()
         .map(|key| key.into_iter().collect());
-    if let (Target::Unit(_, unit), Some(key)) = (&target, &key)
-        && unit.takes_missed(TypeId::of::<A::Entity>(), key)
-    {
+    if let (Target::Unit(_, unit), Some(key)) = (&target, &key) {
+        unit.ends_save(TypeId::of::<A::Entity>(), || key.clone());
+    }
+    if by_trait_in_transaction(&target) && am.is_changed() {
         return Ok(am);
     }
     let last = am.clone().try_into_model().ok();
     let mut tombstone = Buffer::default();
     if let (Some(plan), Some(key)) = (&node.plan, &key) {
         let mut note = Note::new(Event::Deleted);
-        // Outside a unit nothing tells whether the row was there at all.
-        let was_there = matches!(target, Target::Unit(..));
-        let last = last.clone().filter(|_| was_there);
+        // On a pool nothing tells whether the row was there at all.
+        let last = last.clone().filter(|_| !target.is_pool());
         note.last = last.map(|last| Arc::new(vec![last]) as Models);
         tombstone.touch(plan, key.clone(), note);
     }
@@ -413,10 +459,12 @@ where
 }
 
 /// Whether a row is recorded as SeaORM returns it. On a pool it may have changed since, so it is
-/// read again, under a lock; as it is where records are gathered.
+/// read again, under a lock; as it is where records are gathered. What wraps a connection may wrap a
+/// pool.
 fn keeps_model(target: &Target<'_>) -> bool {
     match target {
         Target::Unit(_, unit) => unit.immediate,
+        Target::Other(_) => false,
         _ => !target.is_pool(),
     }
 }

@@ -16,7 +16,7 @@ use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::unseen::UnseenWrites;
+use crate::unseen::Unseen;
 
 /// Something that is done on whatever connection turns out to be right.
 pub(crate) trait Operation: Send {
@@ -205,7 +205,8 @@ where
     match Target::of(db) {
         Target::Pool(pool) => in_transaction(pool, options, anonymous(), operation).await,
         Target::Recorded(recorded) => {
-            let unit = Unit::immediate(recorded.context(), recorded.unseen().policy());
+            let unseen = Unseen::in_transaction(recorded.unseen().policy(), recorded.inner());
+            let unit = Unit::immediate(recorded.context(), unseen);
             in_transaction(recorded.inner(), options, unit, operation).await
         }
         #[cfg(feature = "rbac")]
@@ -255,7 +256,7 @@ fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
 
 /// A unit of nobody in particular, in which nobody looks out for unseen writes.
 fn anonymous() -> Unit {
-    Unit::immediate(&Context::new(), UnseenWrites::Allow)
+    Unit::immediate(&Context::new(), Unseen::nobody())
 }
 
 async fn in_transaction<T, O>(
@@ -290,7 +291,7 @@ async fn in_theirs<O: Operation>(
     context: &Context,
     operation: O,
 ) -> Result<O::Output, DbErr> {
-    let unit = Unit::immediate(context, UnseenWrites::Allow);
+    let unit = Unit::immediate(context, Unseen::nobody());
     unit.doubts_births();
     let (output, flushed) = run_in(unit, conn, operation).await;
     let output = output?;

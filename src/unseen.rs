@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::RecordError;
 use crate::registry::registry;
@@ -29,9 +29,11 @@ pub enum UnseenWrites {
 #[derive(Debug)]
 pub(crate) struct Unseen {
     policy: UnseenWrites,
-    /// Whether each save sends one statement and its end is not told of, as on a pool, which many
-    /// tasks share. Within a transaction a save of several statements begins and ends instead.
-    counts_statements: bool,
+    /// Whether many tasks share it, as they do a pool: a statement is then one announcement's, and none
+    /// tells which operation it belongs to.
+    shared: bool,
+    /// Whether SeaORM inserts all links of a row at once, as it does where there is RETURNING.
+    inserts_many: bool,
     /// Saves under way, by table.
     covered: Mutex<HashMap<String, Covered>>,
 }
@@ -39,6 +41,8 @@ pub(crate) struct Unseen {
 /// What is under way on a table.
 #[derive(Debug, Default)]
 struct Covered {
+    /// How many let any statement pass.
+    free: usize,
     /// Statements that were announced and not sent.
     announced: usize,
     /// Of these, those that operations announced.
@@ -51,14 +55,22 @@ impl Unseen {
     pub(crate) fn on_pool(policy: UnseenWrites) -> Self {
         Self {
             policy,
-            counts_statements: true,
+            shared: true,
+            inserts_many: false,
             covered: Mutex::default(),
         }
     }
 
-    pub(crate) fn in_transaction(policy: UnseenWrites) -> Self {
+    /// Where nobody looks.
+    pub(crate) fn nobody() -> Self {
+        Self::on_pool(UnseenWrites::Allow)
+    }
+
+    /// Within a transaction on this connection.
+    pub(crate) fn in_transaction(policy: UnseenWrites, on: &impl ConnectionTrait) -> Self {
         Self {
-            counts_statements: false,
+            shared: false,
+            inserts_many: on.support_returning(),
             ..Self::on_pool(policy)
         }
     }
@@ -68,7 +80,7 @@ impl Unseen {
     }
 
     /// A hook says that a statement on this table follows.
-    pub(crate) fn begin(&self, table: &str) {
+    pub(crate) fn announce(&self, table: &str) {
         if self.policy != UnseenWrites::Allow {
             let mut covered = lock(&self.covered);
             let covered = covered.entry(table.to_lowercase()).or_default();
@@ -80,7 +92,7 @@ impl Unseen {
     /// An operation on this table begins. What it announced and did not send, because the database
     /// refused it, SeaORM sent nothing, or it was given up, is taken back at its end.
     pub(crate) fn operation(&self, table: &str) -> Option<Covering<'_>> {
-        if self.policy == UnseenWrites::Allow || self.counts_statements {
+        if self.policy == UnseenWrites::Allow || self.shared {
             return None;
         }
         let table = table.to_lowercase();
@@ -92,32 +104,37 @@ impl Unseen {
         })
     }
 
-    /// A hook says that it was sent.
-    pub(crate) fn end(&self, table: &str) {
-        if self.policy != UnseenWrites::Allow && !self.counts_statements {
-            self.take(&table.to_lowercase());
-        }
-    }
-
-    fn take(&self, table: &str) -> bool {
+    /// Lets every statement on this table pass, until [`bind`](Self::bind).
+    pub(crate) fn free(&self, table: &str) {
         let mut covered = lock(&self.covered);
-        match covered.get_mut(table) {
-            Some(covered) if covered.announced > 0 => {
-                covered.announced -= 1;
-                covered.within = covered.within.saturating_sub(1);
-                true
-            }
-            _ => false,
+        covered.entry(table.to_lowercase()).or_default().free += 1;
+    }
+
+    pub(crate) fn bind(&self, table: &str) {
+        if let Some(covered) = lock(&self.covered).get_mut(&table.to_lowercase()) {
+            covered.free -= 1;
         }
     }
 
-    fn covers(&self, table: &str) -> bool {
-        match self.counts_statements {
-            true => self.take(table),
-            false => lock(&self.covered)
-                .get(table)
-                .is_some_and(|covered| covered.announced > 0),
+    /// Whether a statement on this table was announced, which it then no longer is. Within a
+    /// transaction it may answer all announcements, for SeaORM calls the hooks of all links before it
+    /// inserts or deletes them at once.
+    fn covers(&self, table: &str, statement: &str) -> bool {
+        let mut covered = lock(&self.covered);
+        let Some(covered) = covered.get_mut(table) else {
+            return false;
+        };
+        if covered.free > 0 {
+            return true;
         }
+        let was_announced = covered.announced > 0;
+        if self.shared || statement == "INSERT" && !self.inserts_many {
+            covered.announced = covered.announced.saturating_sub(1);
+            covered.within = covered.within.saturating_sub(1);
+        } else {
+            (covered.announced, covered.within) = (0, 0);
+        }
+        was_announced
     }
 
     /// Looks at a statement before it is sent; `prepared` ones are one statement each.
@@ -128,7 +145,7 @@ impl Unseen {
         for write in sql::writes(text, prepared) {
             let table = write.table.to_lowercase();
             let is_recorded = registry().sees(write.schema.as_deref(), &table);
-            if !is_recorded || self.covers(&table) {
+            if !is_recorded || self.covers(&table, write.statement) {
                 continue;
             }
             if self.policy == UnseenWrites::Refuse {
@@ -207,6 +224,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn in_transaction() -> Unseen {
+        Unseen {
+            shared: false,
+            ..Unseen::on_pool(UnseenWrites::Refuse)
+        }
+    }
+
     #[test]
     fn where_texts_have_no_end_each_table_is_warned_of_once_more() {
         let mut warned = Warned::default();
@@ -221,19 +245,50 @@ mod tests {
 
     #[test]
     fn what_an_operation_announced_and_did_not_send_is_taken_back_at_its_end() {
-        let unseen = Unseen::in_transaction(UnseenWrites::Refuse);
-        unseen.begin("note");
+        let unseen = in_transaction();
+        unseen.announce("note");
         let (one, other) = (unseen.operation("note"), unseen.operation("Note"));
-        unseen.begin("note");
-        unseen.begin("note");
-        unseen.end("note");
+        unseen.announce("note");
         drop(one);
-        unseen.end("note");
-        assert!(unseen.covers("note"));
         drop(other);
         // What was announced by somebody else stays.
-        assert!(unseen.covers("note"));
-        unseen.end("note");
-        assert!(!unseen.covers("note"));
+        assert!(unseen.covers("note", "UPDATE"));
+        assert!(!unseen.covers("note", "UPDATE"));
+        let operation = unseen.operation("note");
+        unseen.announce("note");
+        drop(operation);
+        assert!(!unseen.covers("note", "UPDATE"));
+    }
+
+    #[test]
+    fn a_statement_answers_one_announcement_on_a_pool_and_all_in_a_transaction() {
+        let left = |unseen: &Unseen, statement| {
+            unseen.announce("note");
+            unseen.announce("Note");
+            assert!(unseen.covers("note", statement));
+            unseen.covers("note", statement)
+        };
+        assert!(left(&Unseen::on_pool(UnseenWrites::Refuse), "DELETE"));
+        assert!(!left(&in_transaction(), "DELETE"));
+        // Without RETURNING links are inserted one by one.
+        for inserts_many in [false, true] {
+            let unseen = Unseen {
+                inserts_many,
+                ..in_transaction()
+            };
+            assert_eq!(left(&unseen, "INSERT"), !inserts_many);
+            assert!(!unseen.covers("note", "INSERT"));
+        }
+    }
+
+    #[test]
+    fn any_number_of_statements_passes_while_a_table_is_free() {
+        let unseen = in_transaction();
+        unseen.free("note");
+        unseen.free("Note");
+        unseen.bind("note");
+        assert!(unseen.covers("note", "UPDATE") && unseen.covers("note", "UPDATE"));
+        unseen.bind("note");
+        assert!(!unseen.covers("note", "UPDATE"));
     }
 }

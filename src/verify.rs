@@ -15,7 +15,7 @@ use crate::capture::page;
 use crate::context::Context;
 use crate::erased::Connection;
 use crate::gather::Note;
-use crate::operation::{Operation, apart_patiently};
+use crate::operation::{Operation, apart_alone, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::typed::{Extent, Key, Models, Of, Page, Plan, Row};
@@ -271,7 +271,11 @@ async fn confirmed<C: ConnectionTrait>(
         suspects,
         repair,
     };
-    apart_patiently(db, || again.clone()).await
+    match again.suspects {
+        Suspects::Rows(_) => apart_patiently(db, || again.clone()).await,
+        // No lock is to be had on a row that is gone, and two may be about to say that it is.
+        Suspects::Gone(_) => apart_alone(db, || again.clone()).await,
+    }
 }
 
 /// A chunk of rows, compared without locks.

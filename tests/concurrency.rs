@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use sea_orm_record::{
     Event, RecordError, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable,
+    verify,
 };
 use tokio::sync::{Barrier, Notify};
 
@@ -494,7 +495,7 @@ each_database! {
         let db = test.connect().await;
         blog::create_notes(&db).await;
         let recorded = RecordedConnection::new(db.clone());
-        for gathered in [false, true] {
+        for way in 0..3 {
             let note = blog::note(&db, "0").await;
             let gate = Gate::close(&db).await;
             let begun = Notify::new();
@@ -507,17 +508,47 @@ each_database! {
             };
             let late = async {
                 begun.notified().await;
-                if !gathered {
-                    return note.clone().delete(&db).await.map(drop);
+                match way {
+                    0 => note.clone().delete(&db).await.map(drop),
+                    1 => {
+                        let txn = recorded.begin().await?;
+                        note.clone().delete(&txn).await?;
+                        txn.commit().await
+                    }
+                    _ => {
+                        let txn = db.begin().await?;
+                        ModelTrait::delete(note.clone(), &txn).await?;
+                        txn.commit().await
+                    }
                 }
-                let txn = recorded.begin().await?;
-                note.clone().delete(&txn).await?;
-                txn.commit().await
             };
             let (first, late, ()) = tokio::join!(ModelTrait::delete(note.clone(), &db), late, opener);
             first.unwrap();
             late.unwrap();
-            assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted]);
+            assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted], "{way}");
+        }
+    }
+
+    /// There is no lock to be had on a row that is gone.
+    async fn several_who_find_a_row_gone_say_so_once(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        for round in 0..10 {
+            let note = blog::note(&db, "0").await;
+            note::Entity::delete_by_id(note.id).exec(&db).await.unwrap();
+            let looks = (0..4).map(|_| {
+                let (db, note) = (db.clone(), note.clone());
+                tokio::spawn(async move {
+                    match round % 2 {
+                        0 => verify(note::Entity).repair().exec(&db).await.map(drop),
+                        _ => note.record_now(&db).await,
+                    }
+                })
+            });
+            for look in join_all(looks.collect::<Vec<_>>()).await {
+                look.unwrap().unwrap();
+            }
+            assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted], "{round}");
         }
     }
 

@@ -338,6 +338,25 @@ each_database! {
         }
     }
 
+    /// What it may have written is looked at again. A row whose key the database was to give cannot be.
+    async fn a_save_by_the_trait_that_is_dropped_in_a_recorded_transaction_is_recorded_at_its_commit(test: TestDb) {
+        let db = &test.connect().await;
+        create_tables(db).await;
+        for save in Save::ALL {
+            at_every_await(&test, async |victim, polls| {
+                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let txn = RecordedConnection::new(victim.clone()).begin().await.unwrap();
+                let saved = dropped_after(polls, rows.save_by_trait(save, &txn)).await;
+                let committed = txn.commit().await;
+                match save {
+                    Save::Insert | Save::InsertNote => assert_found_and_repaired(db, (save, polls, committed)).await,
+                    _ => assert_whole(db, (save, polls, committed)).await,
+                }
+                saved.is_some_and(|saved| { saved.unwrap(); true })
+            }).await;
+        }
+    }
+
     async fn a_recorded_transaction_whose_flush_was_dropped_commits_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;

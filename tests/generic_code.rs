@@ -6,16 +6,43 @@ use sea_orm::{
     DbBackend, DbErr, EntityTrait, ExecResult, IntoActiveModel, ModelTrait, QueryOrder,
     QueryResult, Set, Statement, TransactionTrait,
 };
-use sea_orm_record::{Event, RecordedConnection};
+use sea_orm_record::{Event, RecordError, RecordedConnection, UnseenWrites, hooks, verify};
 
 use crate::blog::{self, article, note, topic};
 use crate::harness::{Engine, TestDb, each_database};
+use crate::magazine::{Magazine, assert_current, story_tag};
 
 /// A wrapper of the user's own, for example one that logs.
 struct Wrapper<'w>(&'w DatabaseTransaction);
 
 #[async_trait]
 impl ConnectionTrait for Wrapper<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+
+    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
+        self.0.execute_raw(stmt).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(stmt).await
+    }
+
+    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(stmt).await
+    }
+}
+
+/// One that wraps a pool.
+struct PoolWrapper(DatabaseConnection);
+
+#[async_trait]
+impl ConnectionTrait for PoolWrapper {
     fn get_database_backend(&self) -> DbBackend {
         self.0.get_database_backend()
     }
@@ -233,6 +260,85 @@ each_database! {
             txn.commit().await.unwrap();
             assert_eq!(take(&db).await, each_step());
         });
+    }
+
+    /// Nothing tells that it is a pool. A row is recorded as it stands and not as it was returned, so
+    /// that what was saved meanwhile is not taken back.
+    async fn a_wrapper_of_a_pool_records_the_row_as_it_stands(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        both!(|work| {
+            work(&PoolWrapper(db.clone())).await.unwrap();
+            assert_eq!(take(&db).await, each_step());
+        });
+        let note = blog::note(&db, "0").await;
+        let set = |text: &str| note::ActiveModel { text: Set(text.to_owned()), ..note.clone().into_active_model() };
+        let first = set("1").update(&db).await.unwrap();
+        set("2").update(&db).await.unwrap();
+        let wrapper = PoolWrapper(db.clone());
+        hooks::after_save::<note::ActiveModel, _>(first, &wrapper, false).await.unwrap();
+        let notes = take(&db).await.1;
+        assert_eq!(notes.last().unwrap(), &(Event::Updated, "2".to_owned()));
+        assert_eq!(notes.len(), 3);
+    }
+
+    /// What SeaORM announces to the hooks and sends covers one statement, whatever becomes of it.
+    async fn what_a_trait_announces_covers_nothing_later(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let m = Magazine::new(&db).await;
+        let note = blog::note(&db, "0").await;
+        let refusing = RecordedConnection::new(db.clone()).with_unseen_writes(UnseenWrites::Refuse);
+        let txn = refusing.begin().await.unwrap();
+        let is_refused = async |table: &str| {
+            let error = txn.execute_unprepared(&format!("DELETE FROM {table}")).await.unwrap_err();
+            matches!(RecordError::of(&error), Some(RecordError::Unseen { table: of, .. }) if of == table)
+        };
+        // It has no `after_save`.
+        let set = note::ActiveModel { text: Set("1".to_owned()), ..note.clone().into_active_model() };
+        ActiveModelTrait::update_without_returning(set, &txn).await.unwrap();
+        assert!(is_refused("note").await);
+        // The database refuses it.
+        let nested = txn.begin().await.unwrap();
+        let again = note::ActiveModel { id: Set(note.id), ..note::draft("again") };
+        ActiveModelTrait::insert(again, &nested).await.unwrap_err();
+        nested.rollback().await.unwrap();
+        assert!(is_refused("note").await);
+        // One of the links is there already.
+        let tags = [m.tags[0].clone().into_active_model(), m.tags[1].clone().into_active_model()];
+        let story = m.stories[0].clone().into_active_model();
+        ActiveModelTrait::establish_links(&story, story_tag::Entity, &tags, false, &txn).await.unwrap();
+        assert!(is_refused("story_tag").await);
+        txn.commit().await.unwrap();
+        assert!(verify(note::Entity).exec(&db).await.unwrap().is_clean());
+        assert_current(&db).await;
+    }
+
+    /// SeaORM calls no hook after it, but one before.
+    async fn an_update_without_returning_by_the_trait_is_recorded_in_a_recorded_transaction(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        blog::create_tables(&db).await;
+        let topic = blog::topic(&db, "t").await;
+        let article = blog::article(&db, &topic, "a").await;
+        let note = blog::note(&db, "0").await;
+        take(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        let txn = recorded.begin().await.unwrap();
+        let renamed = topic::ActiveModel { name: Set("u".to_owned()), ..topic.into_active_model() };
+        ActiveModelTrait::update_without_returning(renamed, &txn).await.unwrap();
+        let set = note::ActiveModel { text: Set("1".to_owned()), ..note.into_active_model() };
+        ActiveModelTrait::update_without_returning(set, &txn).await.unwrap();
+        txn.commit().await.unwrap();
+        let (articles, notes) = take(&db).await;
+        assert_eq!(articles, [(Event::Related, "u: a".to_owned())]);
+        assert_eq!(notes, [(Event::Updated, "1".to_owned())]);
+        let txn = recorded.begin().await.unwrap();
+        let set = article::ActiveModel { title: Set("b".to_owned()), ..article.into_active_model() };
+        ActiveModelTrait::update_without_returning(set, &txn).await.unwrap();
+        txn.commit().await.unwrap();
+        assert_eq!(take(&db).await.0, [(Event::Updated, "u: b".to_owned())]);
     }
 
     async fn a_recorded_transaction_records_what_is_left(test: TestDb) {

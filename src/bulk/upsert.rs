@@ -17,6 +17,7 @@ use crate::erased::Connection;
 use crate::error::is_repeated;
 use crate::gather::{Buffer, Note, Unit};
 use crate::hooks::{ModelOf, Savable};
+use crate::keys;
 use crate::operation::{Operation, run_patiently};
 use crate::recorded::{ColumnOf, table_name};
 use crate::registry::registry;
@@ -188,8 +189,7 @@ struct Upserting<'u, A: ActiveModelTrait> {
 /// The rows that are there, by their primary keys and by the columns of the unique index.
 #[derive(Default)]
 struct There {
-    keys: Vec<Key>,
-    known: HashSet<Key>,
+    keys: HashSet<Key>,
     links: HashSet<Key>,
 }
 
@@ -241,39 +241,64 @@ impl<A: Savable> Upserting<'_, A> {
     /// depends on them noted, and with what is still to be written.
     ///
     /// What another transaction has inserted since the lock would be updated without having been seen.
-    /// A plain INSERT is refused then, and the next look finds it. Where it does not, the rows are in
-    /// conflict among themselves or by another index, and the statement is to say what that means.
+    /// A plain INSERT is refused then, and the next look finds it.
     async fn insert_new(&self) -> Result<(Vec<Key>, Vec<A>), DbErr> {
-        let mut there = self.lock_there().await?;
+        let mut there = self.lock_there(self.chunk).await?;
         loop {
             let is_there = |row: &A| there.has(row, &self.upsert.columns);
             let (old, new): (Vec<A>, Vec<A>) = self.chunk.iter().cloned().partition(is_there);
-            if new.is_empty() || self.insert(new).await? {
-                return Ok((there.keys, old));
+            if new.is_empty() || self.insert(new.clone()).await? {
+                return Ok((keys::sorted(there.keys), old));
             }
             let seen = there.keys.len();
-            there = self.lock_there().await?;
+            there = self.lock_there(self.chunk).await?;
             if there.keys.len() == seen {
-                return Ok((there.keys, self.chunk.to_vec()));
+                return self.insert_each(there, old, new).await;
             }
         }
     }
 
-    async fn lock_there(&self) -> Result<There, DbErr> {
+    /// Inserts rows one by one, as far as they are not there: one is that does not look so, because the
+    /// database takes texts for equal that are not the same. Rows that conflict among themselves or by
+    /// another index are for the statement, which is to say what that means.
+    async fn insert_each(
+        &self,
+        there: There,
+        mut old: Vec<A>,
+        new: Vec<A>,
+    ) -> Result<(Vec<Key>, Vec<A>), DbErr> {
+        let links = new.iter().map(|row| values_of(row, &self.upsert.columns));
+        if links.collect::<HashSet<_>>().len() < new.len() {
+            return Ok((keys::sorted(there.keys), self.chunk.to_vec()));
+        }
+        let mut refused = Vec::new();
+        for row in new {
+            if !self.insert(vec![row.clone()]).await? {
+                refused.push(row);
+            }
+        }
+        let mut keys = there.keys;
+        if !refused.is_empty() {
+            keys.extend(self.lock_there(&refused).await?.keys);
+        }
+        old.extend(refused);
+        Ok((keys::sorted(keys), old))
+    }
+
+    async fn lock_there(&self, rows: &[A]) -> Result<There, DbErr> {
         let mut there = There::default();
         let columns = self.upsert.columns.iter();
         let columns: Vec<String> = columns.map(|it| it.as_str().to_owned()).collect();
         let see = |model: &ModelOf<A>| {
-            there.keys.push(key_of(model));
+            there.keys.insert(key_of(model));
             there.links.extend(link_of(model, &columns));
         };
-        let condition = self.upsert.condition(self.chunk);
+        let condition = self.upsert.condition(rows);
         let locked = self
             .rows
             .lock_each::<A::Entity>(condition, &Cut::Values, see);
         let dependents = locked.await?;
         self.note_before(dependents).await?;
-        there.known = there.keys.iter().cloned().collect();
         Ok(there)
     }
 
@@ -310,7 +335,7 @@ impl There {
         let among = |columns: &[_], keys: &HashSet<Key>| {
             values_of(row, columns).is_some_and(|values| keys.contains(&values))
         };
-        among(columns, &self.links) || among(&key_columns::<A::Entity>(), &self.known)
+        among(columns, &self.links) || among(&key_columns::<A::Entity>(), &self.keys)
     }
 }
 

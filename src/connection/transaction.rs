@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Unit;
-use crate::unseen::UnseenWrites;
+use crate::unseen::{Unseen, UnseenWrites};
 
 /// A recorded transaction: it notes what is written and records it at its outermost commit.
 ///
@@ -63,9 +63,10 @@ impl RecordedTransaction {
         paused: bool,
         policy: UnseenWrites,
     ) -> Self {
+        let unseen = Unseen::in_transaction(policy, &inner);
         Self {
             inner,
-            unit: Arc::new(Unit::gathered(context, paused, policy)),
+            unit: Arc::new(Unit::gathered(context, paused, unseen)),
             outermost: true,
         }
     }

@@ -161,10 +161,14 @@ where
 }
 
 /// A column whose value neither the active model nor the stored row tells.
-struct Unknown;
+pub(super) struct Unknown;
 
 /// The link that a row has after the update: none where a value is NULL.
-fn new_link<A>(am: &A, old: Option<&ModelOf<A>>, columns: &[String]) -> Result<Option<Key>, Unknown>
+pub(super) fn new_link<A>(
+    am: &A,
+    old: Option<&ModelOf<A>>,
+    columns: &[String],
+) -> Result<Option<Key>, Unknown>
 where
     A: ActiveModelTrait,
 {

@@ -13,11 +13,13 @@ use crate::capture;
 use crate::dialect::bind_time;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
-use crate::operation::{Noted, run};
+use crate::hooks::is_paused;
+use crate::operation::{Noted, apart_alone, run};
 use crate::recorded::RecordOf;
 use crate::registry::plan_of;
-use crate::typed::key_of;
-use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
+use crate::target::Target;
+use crate::typed::{Of, key_of};
+use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.
 ///
@@ -74,9 +76,22 @@ pub trait RecordedModel: ModelTrait<Entity: Recorded> + Sync {
         let key = key_of(self);
         async move {
             let plan = plan_of::<Self::Entity>()?;
-            let mut notes = Buffer::default();
-            notes.touch(&plan, key, Note::uncertain());
-            run::<Self::Entity, C, _>(db, Noted(notes)).await
+            let noted = |note| {
+                let mut notes = Buffer::default();
+                notes.touch(&plan, key.clone(), note);
+                Noted(notes)
+            };
+            let target = Target::of(db);
+            if !target.is_pool() || is_paused(&target) {
+                return run::<Self::Entity, C, _>(db, noted(Note::uncertain())).await;
+            }
+            run::<Self::Entity, C, _>(db, noted(Note::new(Event::Updated))).await?;
+            let one = std::slice::from_ref(&key);
+            match plan.orphans(Connection::new(db), Of::Keys(one)).await? {
+                gone if gone.is_empty() => Ok(()),
+                // No lock is to be had on it, and another may be about to say the same.
+                _ => apart_alone(db, || noted(Note::new(Event::Deleted))).await,
+            }
         }
     }
 
