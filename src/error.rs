@@ -22,6 +22,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 /// | [`Clock`](Self::Clock) | the time set by a context is in the future, or not after the row's last record | set another time |
 /// | [`Bulk`](Self::Bulk) | a bulk write that cannot be recorded as asked | write the rows otherwise, as the message says |
 /// | [`Restore`](Self::Restore) | a record cannot be put back | set the columns that the message names |
+/// | [`Import`](Self::Import) | records cannot be imported as they are given | as the message says; where times are equal, perhaps [`keep_last`](crate::Import::keep_last) |
 /// | [`Erasure`](Self::Erasure) | a history cannot be erased as asked | [`mark_holds`](crate::Erase::mark_holds), or as the message says |
 /// | [`Rule`](Self::Rule), [`Window`](Self::Window), [`Zone`](Self::Zone), [`Resample`](Self::Resample), [`Retention`](Self::Retention), [`Frame`](Self::Frame), [`Type`](Self::Type) | a question that cannot be asked so | ask as the message says |
 ///

@@ -74,6 +74,8 @@ type Compute<E> = Arc<
 /// ```
 pub struct Recorder<E: Recorded> {
     pub(crate) properties: Option<Compute<E>>,
+    /// Whether another closure was given before, which the plan refuses.
+    pub(crate) computes_twice: bool,
     pub(crate) watches: Vec<Watch<E>>,
     pub(crate) redaction_key: Option<Vec<u8>>,
 }
@@ -123,6 +125,7 @@ impl<E: Recorded> Recorder<E> {
     pub fn new() -> Self {
         Self {
             properties: None,
+            computes_twice: false,
             watches: Vec::new(),
             redaction_key: None,
         }
@@ -132,7 +135,10 @@ impl<E: Recorded> Recorder<E> {
     /// [example](Self#example).
     ///
     /// A panic becomes [`RecordError::Property`](crate::RecordError::Property); the save fails and
-    /// leaves nothing.
+    /// leaves nothing. One closure computes all properties: with another, of this or of
+    /// [`properties_with`](Self::properties_with), the first save fails with
+    /// [`RecordError::Plan`](crate::RecordError::Plan) before anything is written, as does
+    /// [`check`](crate::check).
     #[must_use]
     pub fn properties<F>(self, compute: F) -> Self
     where
@@ -150,7 +156,8 @@ impl<E: Recorded> Recorder<E> {
     ///
     /// The closure gets at most 1,000 models, in the order of their keys, and answers for each in
     /// the same order; one query for all of them keeps a fan-out cheap. What it reads should be
-    /// watched. An error or a panic fails the save, which leaves nothing.
+    /// watched. An error or a panic fails the save, which leaves nothing. It is the only closure, as
+    /// [`properties`](Self::properties) says.
     #[must_use]
     pub fn properties_with<F>(mut self, compute: F) -> Self
     where
@@ -162,7 +169,7 @@ impl<E: Recorded> Recorder<E> {
             + Sync
             + 'static,
     {
-        self.properties = Some(Arc::new(compute));
+        self.computes_twice |= self.properties.replace(Arc::new(compute)).is_some();
         self
     }
 

@@ -170,6 +170,11 @@ impl<E: Recorded> TypedPlan<E> {
         expected: BTreeSet<String>,
     ) -> Result<Self, RecordError> {
         let shape = Shape::of::<E>(recorder.properties.is_some())?;
+        if recorder.computes_twice {
+            let problem = "`properties` or `properties_with` is given twice; compute all properties \
+                           in one closure";
+            return Err(RecordError::plan(&shape.entity, problem));
+        }
         Ok(Self {
             redactor: redactor(&shape, recorder.redaction_key.as_deref())?,
             shape,

@@ -150,6 +150,35 @@ pub mod riddle {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Computes its properties by two closures.
+pub mod echo {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    #[recorded(columns(name), properties(size: i32))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "echo")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub name: String,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            let once =
+                Recorder::<Self>::new().properties_with(|_, _| Box::pin(async { Ok(Vec::new()) }));
+            once.properties(|_| record::Properties { size: 1 })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// Calls the hooks by hand, and nobody registered it.
 pub mod stray {
     use sea_orm::entity::prelude::*;
@@ -336,6 +365,7 @@ async fn database() -> DatabaseConnection {
     create_table(&db, tree::Entity).await;
     create_table(&db, bag::Entity).await;
     create_table(&db, riddle::Entity).await;
+    create_table(&db, echo::Entity).await;
     db
 }
 
@@ -397,6 +427,20 @@ async fn the_first_save_says_what_nothing_computes() {
     assert_eq!(entity, "riddle");
     assert!(problem.contains("`answer`"), "{problem}");
     assert_eq!(riddle::Entity::find().count(&db).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_first_save_says_what_is_computed_twice() {
+    let db = database().await;
+    let echo = echo::ActiveModel {
+        name: Set("again".to_owned()),
+        ..Default::default()
+    };
+    let error = echo.insert(&db).await.unwrap_err();
+    let (entity, problem) = problem(RecordError::of(&error).unwrap());
+    assert_eq!(entity, "echo");
+    assert!(problem.contains("is given twice"), "{problem}");
+    assert_eq!(echo::Entity::find().count(&db).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -485,7 +529,7 @@ async fn an_entity_with_hooks_that_says_how_it_is_recorded_is_recorded() {
 fn a_check_finds_all_recorders_that_cannot_be_used() {
     let errors = sea_orm_record::check().unwrap_err();
     let entities: Vec<_> = errors.iter().map(|error| problem(error).0).collect();
-    for entity in ["bag", "riddle", "tree"] {
+    for entity in ["bag", "echo", "riddle", "tree"] {
         assert!(entities.contains(&entity), "{entities:?}");
     }
 }
