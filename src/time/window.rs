@@ -13,8 +13,9 @@ const LATEST: i64 = 253_402_300_799_999_999;
 
 /// A span of time: from `since`, inclusive, until `until`, exclusive, either of them open.
 ///
-/// A window that looks back ([`last`](Self::last), [`today`](Self::today)) ends at now, which is
-/// to say that it has no end: nothing is recorded later. Bounds are instants in UTC, rounded up
+/// A window that looks back ([`last`](Self::last), [`today`](Self::today)) has a beginning and no
+/// end: a record whose time is ahead of this machine's clock, as that of a writer whose own clock is
+/// ahead, is in it. [`between`](Self::between) gives an end. Bounds are instants in UTC, rounded up
 /// to the microsecond, which changes no answer since that is how finely records are kept. The
 /// default is [`EVERYTHING`](Self::EVERYTHING).
 ///
@@ -37,7 +38,7 @@ pub struct Window {
 
 macro_rules! exact_windows {
     ($($name:ident $unit:literal $seconds:literal;)*) => { $(
-        #[doc = concat!("The last `n` ", $unit, " before now, as an exact duration.")]
+        #[doc = concat!("From `n` ", $unit, " before now on, as an exact duration; without an end, as [`Window`] says.")]
         ///
         /// # Errors
         ///
@@ -58,7 +59,7 @@ macro_rules! exact_windows {
 
 macro_rules! calendar_windows {
     ($($name:ident $unit:literal $rule:ident;)*) => { $(
-        #[doc = concat!("From the beginning of this ", $unit, " in `zone`, as [`Buckets`] has it, to now.")]
+        #[doc = concat!("From the beginning of this ", $unit, " in `zone`, as [`Buckets`] has it, on; without an end, as [`Window`] says.")]
         ///
         /// # Errors
         ///
@@ -123,9 +124,9 @@ impl Window {
         }
     }
 
-    /// The last `length` before now.
+    /// From `length` before now on; without an end, as [`Window`] says.
     ///
-    /// A negative length begins after now, and holds nothing.
+    /// A negative length begins after now, and holds only what is recorded ahead of that.
     ///
     /// # Errors
     ///
@@ -150,7 +151,7 @@ impl Window {
         last_weeks "weeks" 604_800;
     }
 
-    /// The last `n` months before now, in the calendar of UTC.
+    /// From `n` months before now on, in the calendar of UTC; without an end, as [`Window`] says.
     ///
     /// Where the earlier month is shorter it begins on its last day: a month before 31 March is
     /// 28 or 29 February.
@@ -166,7 +167,8 @@ impl Window {
         Self::last_months_before(Utc::now(), Some(n), || format!("{n} months"))
     }
 
-    /// The last `n` years before now, in the calendar of UTC; a year before 29 February is the 28th.
+    /// From `n` years before now on, in the calendar of UTC; a year before 29 February is the 28th.
+    /// It has no end, as [`Window`] says.
     ///
     /// # Errors
     ///
