@@ -8,6 +8,7 @@ use sea_orm_record::RecordedConnection;
 
 use super::hooks::guarded;
 use super::hooks::watching::{article, author};
+use crate::blog::plain::hooked;
 
 const ONE: MockExecResult = MockExecResult {
     last_insert_id: 0,
@@ -196,6 +197,45 @@ async fn an_update_of_what_is_watched_takes_its_dependents_as_well() {
             "SELECT",
             "INSERT INTO \"m_article_record\"",
             "COMMIT"
+        ]
+    );
+}
+
+/// Of an entity with hooks that is neither recorded nor watched each save is its one statement, as
+/// without hooks.
+#[tokio::test]
+async fn hooks_of_an_idle_entity_open_no_transaction() {
+    let row = hooked::Model {
+        id: 1,
+        text: "a".to_owned(),
+        stars: 0,
+    };
+    let db = MockDatabase::new(DbBackend::Postgres)
+        .append_query_results([[row.clone()], [row.clone()], [row.clone()]])
+        .append_exec_results([ONE, ONE])
+        .into_connection();
+    let draft = hooked::ActiveModel {
+        text: Set("a".to_owned()),
+        stars: Set(0),
+        ..Default::default()
+    };
+    let changed = hooked::ActiveModel {
+        text: Set("b".to_owned()),
+        ..row.clone().into_active_model()
+    };
+    draft.clone().insert(&db).await.unwrap();
+    draft.save(&db).await.unwrap();
+    changed.clone().update(&db).await.unwrap();
+    changed.update_without_returning(&db).await.unwrap();
+    row.delete(&db).await.unwrap();
+    assert_eq!(
+        statements(db),
+        [
+            ["INSERT INTO \"hooked_note\""],
+            ["INSERT INTO \"hooked_note\""],
+            ["UPDATE \"hooked_note\" SET"],
+            ["UPDATE \"hooked_note\" SET"],
+            ["DELETE \"hooked_note\" WHERE"]
         ]
     );
 }
