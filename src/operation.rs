@@ -249,7 +249,8 @@ where
 /// savepoint, which costs two more round trips. Columns alone are refused where the record table is
 /// missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the first save in
 /// the process finds out, within its savepoint. Where it goes missing later, the error says what is
-/// left, and the next save has a savepoint again.
+/// left, and the next save has a savepoint again. A value that the record's column would alter is
+/// refused here, before anything is sent: that leaves the row on every database, and the error says so.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
     node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
 }
