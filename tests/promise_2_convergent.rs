@@ -1,7 +1,7 @@
 //! Promise 2: when nothing is in flight, the latest record of every row equals its snapshot.
 //!
 //! Random programs, run by four tasks at once, against a model in memory; the interleavings that are
-//! lost without a lock are each a test of `concurrency`. A short run is part of the suite;
+//! lost without a lock are each a test of `interleavings`. A short run is part of the suite;
 //! `scripts/soak` makes it long. Each program has its seed, which is printed where it fails, with
 //! the program cut down to what still fails; `RECORD_MODEL_SEED` runs from that seed on.
 
