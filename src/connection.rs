@@ -98,9 +98,9 @@ impl RecordedConnection {
     /// It goes by the text of statements on this connection and in its transactions, and sees what
     /// stands there: the table after `INSERT INTO`, `UPDATE`, `DELETE FROM`, `REPLACE INTO`,
     /// `TRUNCATE` and `MERGE INTO`, also within `WITH`. It does not see what functions, triggers and
-    /// cascades write, further tables of a MySQL statement on several, nor what goes through
-    /// [`inner`](Self::inner). Within [`capture`](crate::capture) the table of the selected rows is
-    /// free.
+    /// cascades write, further tables of a MySQL `UPDATE` of several, nor what goes through
+    /// [`inner`](Self::inner); the chapter [write paths](crate::book::write_paths) has it all. Within
+    /// [`capture`](crate::capture) the table of the selected rows is free.
     ///
     /// ```
     /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));

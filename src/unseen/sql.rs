@@ -8,22 +8,24 @@ pub(super) struct Write {
     pub(super) table: String,
 }
 
-/// The tables that a text writes to: the first of each statement, and all within WITH.
+/// The tables that a text writes to: the first of each statement, all of a TRUNCATE or a DELETE of
+/// several, and all within WITH.
 ///
 /// A prepared statement is one; other texts may hold several, up to one that makes a trigger, a
 /// function or the like, whose body is no statement of ours.
 pub(super) fn writes(text: &str, prepared: bool) -> Vec<Write> {
     let mut writes = Vec::new();
     let mut tokens = Tokens { rest: text };
-    while let Some(first) = tokens
-        .by_ref()
-        .find(|token| matches!(token, Token::Word(_)))
-    {
-        let Token::Word(first) = first else { break };
-        let with = is(first, &["with"]);
-        if with || verb(first).is_some() {
+    while let Some(first) = tokens.first_word() {
+        let is_explained = is(first, &["explain", "analyze"]);
+        let run = match is_explained {
+            true => explained(first, &mut tokens),
+            false => Some(first),
+        };
+        if let Some(first) = run.filter(|word| begins_write(word)) {
+            let with = is(first, &["with"]);
             statement(first, &mut tokens, with, prepared, &mut writes);
-        } else if prepared || is(first, &["create", "alter", "do"]) {
+        } else if is(first, &["create", "alter", "do"]) {
             break;
         }
         if prepared || !tokens.skip_statement() {
@@ -31,6 +33,32 @@ pub(super) fn writes(text: &str, prepared: bool) -> Vec<Write> {
         }
     }
     writes
+}
+
+fn begins_write(word: &str) -> bool {
+    is(word, &["with"]) || verb(word).is_some()
+}
+
+/// Reads on to the statement that `EXPLAIN ANALYZE`, or MariaDB's `ANALYZE`, runs; there is none where
+/// it is only planned, or is no write.
+fn explained<'s>(first: &'s str, tokens: &mut Tokens<'s>) -> Option<&'s str> {
+    let mut is_run = is(first, &["analyze"]);
+    loop {
+        let mut ahead = tokens.clone();
+        match ahead.next()? {
+            Token::Word(word) if begins_write(word) => {
+                *tokens = ahead;
+                return is_run.then_some(word);
+            }
+            Token::Word(word) if is(word, &["select", "table", "values", "execute"]) => {
+                return None;
+            }
+            Token::Word(word) => is_run |= is(word, &["analyze", "analyse"]),
+            Token::Other(';') => return None,
+            _ => {}
+        }
+        *tokens = ahead;
+    }
 }
 
 /// Reads on within a statement that begins with `word`.
@@ -46,13 +74,12 @@ fn statement<'s>(
         // FOR UPDATE, FOR NO KEY UPDATE, ON CONFLICT DO UPDATE, ON DUPLICATE KEY UPDATE.
         let is_clause = is(before, &["for", "key", "do", "on"]);
         if let Some(verb) = verb(word).filter(|_| !is_clause) {
-            if let Some((schema, table)) = named(verb, tokens) {
-                writes.push(Write {
-                    statement: verb,
-                    schema,
-                    table,
-                });
-            }
+            let written = written(verb, tokens).into_iter();
+            writes.extend(written.map(|(schema, table)| Write {
+                statement: verb,
+                schema,
+                table,
+            }));
             if !with {
                 return;
             }
@@ -98,13 +125,61 @@ const BETWEEN: &[&str] = &[
     "replace",
 ];
 
-fn named(verb: &str, tokens: &mut Tokens<'_>) -> Option<(Option<String>, String)> {
+/// A table with its schema, if that is named.
+type Name = (Option<String>, String);
+
+/// The tables that follow a verb.
+fn written(verb: &str, tokens: &mut Tokens<'_>) -> Vec<Name> {
+    let mut names = Vec::from_iter(named(verb, tokens));
+    if is(verb, &["truncate", "delete"]) {
+        while tokens.pass_comma() {
+            names.extend(named(verb, tokens));
+        }
+    }
+    match tokens.clone().next() {
+        // MySQL's DELETE of several tables: `DELETE a FROM article a`, `DELETE FROM a USING article a`.
+        Some(Token::Word(word)) if is(verb, &["delete"]) && is(word, &["from", "using"]) => {
+            let meant = |name| meant(name, tokens.clone());
+            names.into_iter().map(meant).collect()
+        }
+        _ => names,
+    }
+}
+
+/// The table that an alias stands for, by what follows FROM or USING; any other name as it is.
+fn meant(name: Name, mut tokens: Tokens<'_>) -> Name {
+    while let Some(token) = tokens.next() {
+        match token {
+            Token::Word(word) if is(word, &["from", "using", "join"]) => {}
+            Token::Other(',' | '(') => {}
+            Token::Word(word) if is(word, &["where", "returning"]) => break,
+            Token::Other(';') => break,
+            _ => continue,
+        }
+        let Some(table) = named("", &mut tokens) else {
+            continue;
+        };
+        let mut ahead = tokens.clone().filter(|token| !token.is_word("as"));
+        let alias = match ahead.next() {
+            Some(Token::Word(alias)) => alias.to_owned(),
+            Some(Token::Quoted(alias)) => alias,
+            _ => continue,
+        };
+        if name.0.is_none() && name.1.eq_ignore_ascii_case(&alias) {
+            return table;
+        }
+    }
+    name
+}
+
+fn named(verb: &str, tokens: &mut Tokens<'_>) -> Option<Name> {
     let mut ahead = tokens.clone();
     let name = loop {
         match ahead.next()? {
             Token::Word(word) if is(word, BETWEEN) && !is(word, &[verb]) => {}
             Token::Word(word) => break word.to_owned(),
             Token::Quoted(name) => break name,
+            Token::Other('#') => ahead.skip_past("\n"),
             // A function of that name.
             Token::Other(_) => return None,
         }
@@ -116,6 +191,8 @@ fn named(verb: &str, tokens: &mut Tokens<'_>) -> Option<(Option<String>, String)
         match tokens.next()? {
             Token::Word(word) => name = (Some(name.1), word.to_owned()),
             Token::Quoted(word) => name = (Some(name.1), word),
+            // MySQL's `DELETE a.* FROM article a`.
+            Token::Other('*') => break,
             Token::Other(_) => return None,
         }
     }
@@ -133,6 +210,12 @@ enum Token<'s> {
     Other(char),
 }
 
+impl Token<'_> {
+    fn is_word(&self, word: &str) -> bool {
+        matches!(self, Token::Word(other) if is(other, &[word]))
+    }
+}
+
 /// The tokens of a text; strings and comments are passed over.
 #[derive(Clone)]
 struct Tokens<'s> {
@@ -140,9 +223,35 @@ struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
+    /// The word with which a statement begins. Before it `#` begins a comment, as always on MySQL;
+    /// later on it is an operator of PostgreSQL's.
+    fn first_word(&mut self) -> Option<&'s str> {
+        loop {
+            match self.next()? {
+                Token::Word(word) => return Some(word),
+                Token::Other('#') => self.skip_past("\n"),
+                _ => {}
+            }
+        }
+    }
+
     /// Goes on to the next statement, if there is one.
     fn skip_statement(&mut self) -> bool {
         self.any(|token| matches!(token, Token::Other(';')))
+    }
+
+    /// Passes over a comma, if one follows; PostgreSQL's `*` for heirs of a table may come before it.
+    fn pass_comma(&mut self) -> bool {
+        let mut ahead = self.clone();
+        let token = match ahead.next() {
+            Some(Token::Other('*')) => ahead.next(),
+            token => token,
+        };
+        let is_comma = matches!(token, Some(Token::Other(',')));
+        if is_comma {
+            *self = ahead;
+        }
+        is_comma
     }
 
     /// Up to the end of what begins with a quote; a doubled quote stands for itself.
@@ -161,6 +270,32 @@ impl<'s> Tokens<'s> {
         }
         self.rest = "";
         text
+    }
+
+    /// Comments are nested on PostgreSQL. Where that does not come out even, they are another's,
+    /// and end at the first end.
+    fn skip_comment(&mut self) {
+        let mut depth = 0_usize;
+        let mut at = 0;
+        while let Some(mark) = self.rest[at..].find(['/', '*']) {
+            at += mark;
+            let step = match self.rest.get(at..at + 2) {
+                Some("/*") => 1,
+                Some("*/") => -1,
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            at += 2;
+            depth = depth.saturating_add_signed(step);
+            if depth == 0 {
+                self.rest = &self.rest[at..];
+                return;
+            }
+        }
+        self.rest = &self.rest["/*".len()..];
+        self.skip_past("*/");
     }
 
     fn skip_past(&mut self, end: &str) {
@@ -188,7 +323,7 @@ impl<'s> Iterator for Tokens<'s> {
                 continue;
             }
             if self.rest.starts_with("/*") {
-                self.skip_past("*/");
+                self.skip_comment();
                 continue;
             }
             self.rest = &self.rest[first.len_utf8()..];
@@ -242,6 +377,42 @@ mod tests {
             ("TRUNCATE TABLE article", "TRUNCATE article"),
             ("MERGE INTO article USING topic ON true", "MERGE article"),
             ("UPDATE a.b.article SET x = 1", "UPDATE b.article"),
+            (
+                "# why, it's\n#so\nUPDATE # and\n article SET x = 1",
+                "UPDATE article",
+            ),
+            (
+                "/* a /* UPDATE topic */ b */ UPDATE article SET x = 1",
+                "UPDATE article",
+            ),
+            // A comment that does not nest, as on MySQL and SQLite.
+            ("/* a /* b */ UPDATE article SET x = 1", "UPDATE article"),
+            (
+                "explain (analyze, buffers, format json) UPDATE article SET x = 1",
+                "UPDATE article",
+            ),
+            (
+                "EXPLAIN ANALYZE VERBOSE WITH x AS (SELECT 1) DELETE FROM article",
+                "DELETE article",
+            ),
+            ("ANALYZE FORMAT=JSON DELETE FROM article", "DELETE article"),
+            (
+                "DELETE a FROM blog.article AS a JOIN topic t ON a.id = t.id",
+                "DELETE blog.article",
+            ),
+            (
+                "DELETE a.* FROM topic t, article a WHERE a.id = t.id",
+                "DELETE article",
+            ),
+            (
+                "DELETE FROM A USING topic t JOIN `article` a",
+                "DELETE article",
+            ),
+            ("DELETE article FROM article JOIN topic a", "DELETE article"),
+            (
+                "DELETE FROM article USING topic a WHERE a.id = article.id",
+                "DELETE article",
+            ),
         ] {
             assert_eq!(tables(text, true), [expected], "{text}");
         }
@@ -258,10 +429,38 @@ mod tests {
             "'unfinished",
             "INSERT",
             "UPDATE (",
+            "EXPLAIN UPDATE article SET x = 1",
+            "EXPLAIN QUERY PLAN DELETE FROM article",
+            "EXPLAIN ANALYZE SELECT * FROM article FOR UPDATE",
+            "ANALYZE TABLE article",
+            "ANALYZE",
+            "EXPLAIN ANALYZE",
+            "/* UPDATE article",
+            "/*/ UPDATE article",
+            "# UPDATE article",
+            "SELECT 1 # 2 AS x, 'UPDATE article'",
             "DELETE FROM a.",
         ] {
             assert_eq!(tables(text, true), Vec::<String>::new(), "{text}");
             assert_eq!(tables(text, false), Vec::<String>::new(), "{text}");
+        }
+    }
+
+    #[test]
+    fn all_tables_that_are_emptied_or_deleted_from_are_found() {
+        for text in [
+            "TRUNCATE article, ONLY blog.topic RESTART IDENTITY",
+            "TRUNCATE TABLE ONLY article *, \"blog\".\"topic\" CASCADE",
+        ] {
+            let expected = ["TRUNCATE article", "TRUNCATE blog.topic"];
+            assert_eq!(tables(text, true), expected, "{text}");
+        }
+        for text in [
+            "DELETE LOW_PRIORITY a, t.* FROM article a INNER JOIN blog.topic t ON t.id = a.topic_id",
+            "DELETE FROM a, t USING article AS a, blog.topic AS t WHERE t.id = a.topic_id",
+        ] {
+            let expected = ["DELETE article", "DELETE blog.topic"];
+            assert_eq!(tables(text, true), expected, "{text}");
         }
     }
 
@@ -271,7 +470,8 @@ mod tests {
             "WITH gone AS (DELETE FROM topic RETURNING id), x AS (SELECT 1 FROM article FOR UPDATE)
                     UPDATE article SET title = '' WHERE id IN (SELECT id FROM gone)";
         assert_eq!(tables(with, true), ["DELETE topic", "UPDATE article"]);
-        let several = "SELECT 1; UPDATE article SET title = ';'; SET x = 1; DELETE FROM topic";
+        let several = "SELECT 1; UPDATE article SET title = ';'; SET x = 1; EXPLAIN SELECT 1;
+                       # it's\n DELETE FROM topic";
         assert_eq!(tables(several, false), ["UPDATE article", "DELETE topic"]);
         let trigger = "UPDATE article SET x = 1; CREATE TRIGGER t AFTER UPDATE ON article BEGIN DELETE FROM topic; END";
         assert_eq!(tables(trigger, false), ["UPDATE article"]);
