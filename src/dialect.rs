@@ -10,6 +10,7 @@ mod numbers;
 mod values;
 
 pub(crate) use numbers::NumberKind;
+pub(crate) use values::declared_length;
 
 use std::collections::BTreeSet;
 

@@ -73,7 +73,8 @@ pub enum RecordError {
         source: Option<DbErr>,
     },
 
-    /// A value that this database cannot keep as it is.
+    /// A value that this database cannot keep as it is, such as a text of more characters than its
+    /// column is declared to hold. SQLite knows no lengths, and keeps such a text.
     #[error("`{column}` of `{entity}` holds a value that this database would alter: {problem}")]
     Value {
         /// Table of the recorded entity.

@@ -244,7 +244,8 @@ where
     apart_patiently(db, || Noted(notes.clone())).await
 }
 
-/// A save can fail after the row was written: a closure fails, or the database refuses the record.
+/// A save can fail after the row was written: a closure fails, a text is too long for the record, or
+/// the database refuses it.
 /// Within a transaction of the user's that must leave what was there before, so such saves get a
 /// savepoint, which costs two more round trips. Columns alone are refused where the record table is
 /// missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the first save in
@@ -252,7 +253,7 @@ where
 /// left, and the next save has a savepoint again. A value that the record's column would alter is
 /// refused here, before anything is sent: that leaves the row on every database, and the error says so.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
-    node.computes() || dialect.survives_errors() && !node.is_proven(dialect)
+    node.may_refuse() || dialect.survives_errors() && !node.is_proven(dialect)
 }
 
 /// A unit of nobody in particular, in which nobody looks out for unseen writes.

@@ -11,7 +11,7 @@ use sea_orm::{
     Value,
 };
 
-use crate::dialect::{Dialect, Sql};
+use crate::dialect::{Dialect, Sql, declared_length};
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
 use crate::recorder::PropertiesOf;
 use crate::typed::{Among, among, key_pairs};
@@ -69,6 +69,8 @@ pub(crate) struct Column {
     pub(crate) nullable: bool,
     /// Whether it keeps a hash in the place of the value.
     pub(crate) redacted: bool,
+    /// Whether the source may hold longer texts.
+    shorter: bool,
     /// How a bound value is written, by [`Dialect::index`]: text before and after the placeholder.
     write: [(String, String); 3],
 }
@@ -81,6 +83,7 @@ impl Column {
             ty: column.def().get_column_type().clone(),
             nullable: column.def().is_null(),
             redacted: false,
+            shorter: false,
             write: [DbBackend::MySql, DbBackend::Postgres, DbBackend::Sqlite]
                 .map(|backend| write_form(column, backend)),
         }
@@ -88,7 +91,12 @@ impl Column {
 
     /// Whether the source table holds it as it is to be recorded.
     pub(crate) fn is_copied(&self, dialect: Dialect) -> bool {
-        !self.redacted && dialect.copies(&self.ty)
+        !self.redacted && !self.shorter && dialect.copies(&self.ty)
+    }
+
+    /// Whether nothing about such a copy could be refused, so that no value need be looked at.
+    pub(crate) fn is_copied_unseen(&self, dialect: Dialect) -> bool {
+        self.is_copied(dialect) && dialect.copies_unseen(&self.ty)
     }
 
     /// Writes a value of this column: a placeholder, or where else it comes from.
@@ -206,6 +214,11 @@ impl Shape {
         Ok(())
     }
 
+    /// Whether a row that is there may have no record: a closure fails, or a text is too long for it.
+    pub(crate) fn may_refuse(&self) -> bool {
+        !self.properties.is_empty() || self.columns.iter().any(|column| column.shorter)
+    }
+
     pub(crate) fn redacts(&self) -> bool {
         self.columns.iter().any(|column| column.redacted)
     }
@@ -318,10 +331,14 @@ fn cascades<E: Recorded>() -> bool {
 }
 
 fn columns<S: ColumnTrait, R: ColumnTrait>(pairs: Vec<(S, R)>) -> Vec<Column> {
-    pairs
-        .into_iter()
-        .map(|(source, record)| Column::new(source.as_str(), record))
-        .collect()
+    let column = |(source, record): (S, R)| {
+        let source_holds = declared_length(source.def().get_column_type());
+        let mut column = Column::new(source.as_str(), record);
+        column.shorter = declared_length(&column.ty)
+            .is_some_and(|most| source_holds.is_none_or(|length| length > most));
+        column
+    };
+    pairs.into_iter().map(column).collect()
 }
 
 fn value_columns<E: Recorded>() -> Vec<Column> {

@@ -134,8 +134,8 @@ impl Node {
 
     /// Whether the save can fail after the row was written, in a way that leaves the transaction
     /// usable; such a save wants a savepoint.
-    pub(crate) fn computes(&self) -> bool {
-        self.plans().any(|plan| !plan.shape().properties.is_empty())
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.plans().any(|plan| plan.shape().may_refuse())
     }
 
     /// Whether the record tables that a save may write to have taken records in this process.

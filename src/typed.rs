@@ -251,7 +251,7 @@ impl<E: Recorded> TypedPlan<E> {
         for (source, column) in self.sources.iter().zip(&self.shape.columns) {
             values.push(match extent {
                 _ if column.redacted => self.redacted(column, &key, &model.get(*source))?,
-                Extent::BesideSource if dialect.copies_unseen(&column.ty) => Value::String(None),
+                Extent::BesideSource if column.is_copied_unseen(dialect) => Value::String(None),
                 _ => dialect.canonical(model.get(*source)),
             });
         }

@@ -106,12 +106,15 @@ async fn create_fragile(db: &DatabaseConnection) -> fragile::Model {
     blog::create_notes(db).await;
     create_table(db, fragile::Entity).await;
     create_table(db, fragile::record::Entity).await;
-    if db.get_database_backend() == DbBackend::Sqlite {
-        // SQLite knows no lengths.
-        let trigger = "CREATE TRIGGER fragile_length BEFORE INSERT ON fragile_record \
-                       WHEN length(NEW.label) > 20 BEGIN SELECT RAISE(ABORT, 'too long'); END";
-        db.execute_unprepared(trigger).await.unwrap();
-    }
+    // SQLite adds no checks to a table.
+    let forbids = match db.get_database_backend() {
+        DbBackend::Sqlite => {
+            "CREATE TRIGGER fragile_check BEFORE INSERT ON fragile_record \
+             WHEN NEW.label = 'forbidden' BEGIN SELECT RAISE(ABORT, 'fragile_check'); END"
+        }
+        _ => "ALTER TABLE fragile_record ADD CONSTRAINT fragile_check CHECK (label <> 'forbidden')",
+    };
+    db.execute_unprepared(forbids).await.unwrap();
     let text = Set("whole".to_owned());
     let row = fragile::ActiveModel {
         text,
@@ -207,26 +210,33 @@ enum Trouble {
     Short,
     TooLong,
     NotANumber,
+    Forbidden,
     NoTable,
     NoColumn,
 }
 
 impl Trouble {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Fails,
         Self::Panics,
         Self::Short,
         Self::TooLong,
         Self::NotANumber,
+        Self::Forbidden,
         Self::NoTable,
         Self::NoColumn,
     ];
 
     /// What there is on this database, with each save that it stops.
     fn all(db: &DatabaseConnection) -> impl Iterator<Item = (Self, Save)> {
-        let is_postgres = db.get_database_backend() == DbBackend::Postgres;
+        let unknown = match db.get_database_backend() {
+            DbBackend::Postgres => Some(Self::NotANumber),
+            // It knows no lengths.
+            DbBackend::Sqlite => Some(Self::TooLong),
+            _ => None,
+        };
         let troubles = Self::ALL.into_iter();
-        let troubles = troubles.filter(move |trouble| *trouble != Self::NotANumber || !is_postgres);
+        let troubles = troubles.filter(move |trouble| Some(*trouble) != unknown);
         let pairs = troubles.flat_map(|trouble| Save::ALL.map(|save| (trouble, save)));
         pairs.filter(|(trouble, save)| {
             *save != Save::Delete || matches!(trouble, Self::NoTable | Self::NoColumn)
@@ -240,6 +250,7 @@ impl Trouble {
             Self::Short => "short",
             Self::TooLong => "too long",
             Self::NotANumber => "not a number",
+            Self::Forbidden => "forbidden",
             Self::NoTable | Self::NoColumn => "changed",
         }
     }
@@ -300,9 +311,15 @@ impl Trouble {
             (Self::Short, RecordError::Property { .. }) => {
                 assert!(text.contains("answered for 0 of 1 rows"), "{text}");
             }
-            (Self::TooLong, RecordError::Database { hint, .. }) => assert_eq!(*hint, ""),
+            (Self::TooLong, RecordError::Value { entity, column, .. }) => {
+                assert_eq!((&**entity, &**column), ("fragile", "label"));
+            }
             (Self::NotANumber, RecordError::Value { entity, column, .. }) => {
                 assert_eq!((&**entity, &**column), ("fragile", "weight"));
+            }
+            (Self::Forbidden, RecordError::Database { hint, .. }) => {
+                assert_eq!(*hint, "");
+                assert!(text.contains("fragile_check"), "{text}");
             }
             (Self::NoTable, RecordError::Database { .. }) => {
                 assert!(text.contains("`fragile_record`"), "{text}");
@@ -396,8 +413,8 @@ each_database! {
         let before = state(&db).await;
         let txn = recorded.begin().await.unwrap();
         blog::note(&txn, "earlier").await;
-        Save::Update.run("too long", &row, &txn).await.unwrap();
-        Trouble::TooLong.check(&txn.flush().await.unwrap_err());
+        Save::Update.run("forbidden", &row, &txn).await.unwrap();
+        Trouble::Forbidden.check(&txn.flush().await.unwrap_err());
         // The transaction is still there, and so is what it wrote; it would have no records.
         assert_eq!(note::Entity::find().count(&txn).await.unwrap(), 1);
         let refused = txn.commit().await.unwrap_err();

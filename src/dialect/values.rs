@@ -6,7 +6,7 @@ use chrono::{Datelike, Timelike};
 use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
 use sea_orm::Value;
 use sea_orm::prelude::Decimal;
-use sea_orm::sea_query::{ArrayType, ColumnType, OptionEnum};
+use sea_orm::sea_query::{ArrayType, ColumnType, OptionEnum, StringLen};
 
 use super::{Dialect, bind_time};
 
@@ -133,6 +133,11 @@ impl Dialect {
     fn alters_text(self, ty: &ColumnType, text: &str) -> Option<&'static str> {
         match (self.0, ty) {
             (Postgres, _) if text.contains('\0') => Some("PostgreSQL has no NUL character in text"),
+            (MySql | Postgres, ty)
+                if declared_length(ty).is_some_and(|most| is_longer(text, most)) =>
+            {
+                Some("it has more characters than the column is declared to hold")
+            }
             (MySql, ColumnType::Char(_)) if text.ends_with(' ') => {
                 Some("MySQL cuts spaces off the end of a `char`; use a `varchar`")
             }
@@ -169,6 +174,21 @@ impl Dialect {
 
 /// What a `text` or a `blob` of MySQL holds.
 const MYSQL_TEXT: usize = 65_535;
+
+/// The characters that a column of this type holds at most, where that is declared.
+pub(crate) fn declared_length(ty: &ColumnType) -> Option<u32> {
+    match ty {
+        ColumnType::Char(length) => *length,
+        ColumnType::String(StringLen::N(length)) => Some(*length),
+        _ => None,
+    }
+}
+
+/// Whether a text has more characters; most are found to be short by their bytes.
+fn is_longer(text: &str, most: u32) -> bool {
+    let most = most as usize;
+    text.len() > most && text.chars().nth(most).is_some()
+}
 
 /// How many digits stand before the point.
 fn whole_digits(decimal: &Decimal) -> usize {

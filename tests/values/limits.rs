@@ -1,8 +1,10 @@
 //! The ends of each type: a value is kept as it is, or refused with the column's name.
 
-use sea_orm::prelude::{Date, DateTime, DateTimeUtc, Decimal, TimeDate, TimeDateTime, TimeTime};
+use sea_orm::prelude::{
+    Date, DateTime, DateTimeUtc, Decimal, Expr, TimeDate, TimeDateTime, TimeTime,
+};
 use sea_orm::{DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, Set, Value};
-use sea_orm_record::{RecordError, RecordedModel};
+use sea_orm_record::{RecordError, RecordedModel, insert_many, update_many};
 use serde_json::json;
 
 use super::properties::{assert_properties, entity, named};
@@ -27,6 +29,7 @@ entity!(bounded, "v_bounded", {
     #[sea_orm(column_type = "JsonBinary", nullable)] binary: Option<Json>,
     double: Option<f64>,
     #[sea_orm(column_type = "Char(Some(6))", nullable)] fixed: Option<String>,
+    #[sea_orm(column_type = "String(StringLen::N(6))", nullable)] limited: Option<String>,
 }, |model| super::of_case(model.case));
 
 type Set1 = Box<dyn Fn(&mut bounded::record::Properties)>;
@@ -134,6 +137,12 @@ fn cases() -> Vec<Case> {
         case!(double, f64::NAN, &[MariaDb, Sqlite]),
         case!(fixed, "abc de".to_owned(), NONE),
         case!(fixed, "ab    ".to_owned(), &[MariaDb]),
+        case!(fixed, "🦀".repeat(6), NONE),
+        case!(fixed, "abcdefg".to_owned(), &[MariaDb, Postgres]),
+        case!(limited, "🦀".repeat(6), NONE),
+        case!(limited, "🦀".repeat(7), &[MariaDb, Postgres]),
+        // PostgreSQL would cut it off, and say nothing.
+        case!(limited, "abcdef ".to_owned(), &[MariaDb, Postgres]),
     ]
 }
 
@@ -153,6 +162,7 @@ fn of_case(case: i32) -> bounded::record::Properties {
         binary: None,
         double: None,
         fixed: None,
+        limited: None,
     };
     if let Some((_, set, _)) = cases().get(case as usize) {
         set(&mut properties);
@@ -165,6 +175,65 @@ fn column_of(error: &DbErr) -> (&str, &str) {
     match RecordError::of(error) {
         Some(RecordError::Value { entity, column, .. }) => (entity, column),
         other => panic!("{other:?} in {error:?}"),
+    }
+}
+
+/// A record entity by hand, whose column is shorter than the one that it repeats.
+mod clipped {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks};
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "v_clipped")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: i32,
+        #[sea_orm(column_type = "String(StringLen::N(9))")]
+        pub text: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::new()
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+
+    pub mod record {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::{Event, RecordEntity};
+
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "v_clipped_record")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recording_id: i32,
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub recorded_at: DateTimeUtc,
+            pub event: Event,
+            #[sea_orm(column_type = "String(StringLen::N(6))")]
+            pub text: String,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl ActiveModelBehavior for ActiveModel {}
+
+        impl RecordEntity for Entity {
+            type Recording = super::Entity;
+            type Properties = ();
+
+            const RECORDED_AT: Column = Column::RecordedAt;
+            const EVENT: Column = Column::Event;
+        }
     }
 }
 
@@ -221,6 +290,33 @@ each_database! {
             am.update(&db).await.unwrap();
             let last = records::<bounded::Entity>(&db, &vec![case.into()]).await.pop().unwrap();
             assert_eq!(named_value(last, column), value().as_null(), "{what}");
+        }
+    }
+
+    async fn a_text_that_its_record_has_no_room_for_is_refused_whichever_way_it_comes(test: TestDb) {
+        use clipped::{ActiveModel, Column, Entity, record};
+        let db = test.connect().await;
+        create::<Entity>(&db).await;
+        let row = |id, text: &str| ActiveModel { id: Set(id), text: Set(text.to_owned()) };
+        row(0, "abcdef").insert(&db).await.unwrap();
+        let mut saved = Vec::new();
+        for (id, way) in (1..).zip(WAYS) {
+            saved.push(way.save(&db, Act::Insert, row(id, "abcdef ")).await);
+            saved.push(way.save(&db, Act::Update, row(0, "abcdefg")).await);
+        }
+        saved.push(insert_many([row(8, "abcdef "), row(9, "ab")], &db).await.map(drop));
+        let update = update_many(Entity).col_expr(Column::Text, Expr::value("abcdef "));
+        saved.push(update.exec(&db).await.map(drop));
+        for saved in saved {
+            match test.engine() {
+                Sqlite => saved.unwrap(),
+                _ => assert_eq!(column_of(&saved.unwrap_err()), ("v_clipped", "text")),
+            }
+        }
+        // SeaORM's own methods commit the row before its record.
+        if test.engine() != Sqlite {
+            let texts = record::Entity::find().all(&db).await.unwrap();
+            assert!(texts.iter().all(|record| record.text == "abcdef"), "{texts:?}");
         }
     }
 
