@@ -271,7 +271,8 @@ pub trait RecordEntity: EntityTrait {
     }
 
     /// Paths to many-to-many relatives, which SeaORM's `Relation` does not list; for
-    /// [`Recorder::watch_all`]. Default: none.
+    /// [`Recorder::watch_all`]. Default: none, so that a record entity by hand names them here, or
+    /// each in a [`Recorder::watch`].
     fn many_to_many() -> Vec<Vec<RelationDef>> {
         Vec::new()
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    DbErr, EntityTrait, Iterable, Linked, ModelTrait, Related, RelationDef, RelationTrait, Select,
+    DbErr, EntityName, EntityTrait, Iterable, Linked, ModelTrait, Related, RelationDef,
+    RelationTrait, Select,
 };
 
 use crate::erased::Connection;
@@ -279,7 +280,10 @@ impl<E: Recorded> Recorder<E> {
     /// `#[sea_orm::model]` for which SeaORM writes `Related`: of those to the entity itself
     /// (`self_ref`), of two with the same target, and of a `Related` by hand with `via`, as the
     /// compact format has it, nothing is known here. Add [`watch`](Self::watch) or
-    /// [`watch_linked`](Self::watch_linked) for them.
+    /// [`watch_linked`](Self::watch_linked) for them. Where the record entity is written by hand,
+    /// nothing is known of any many-to-many relation, unless its
+    /// [`many_to_many`](RecordEntity::many_to_many) names them. A relation to the entity's own
+    /// records is left out.
     ///
     /// The first save fails, naming it, if an entity among them lacks hooks.
     #[must_use]
@@ -291,7 +295,11 @@ impl<E: Recorded> Recorder<E> {
 
 /// The relations that `watch_all` follows.
 pub(crate) fn all_relations<E: Recorded>() -> Vec<Vec<RelationDef>> {
-    let direct = E::Relation::iter().map(|relation| vec![relation.def()]);
+    let records = E::Record::default().table_ref();
+    let direct = E::Relation::iter()
+        .map(|relation| relation.def())
+        .filter(|relation| relation.to_tbl != records)
+        .map(|relation| vec![relation]);
     direct.chain(E::Record::many_to_many()).collect()
 }
 

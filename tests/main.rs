@@ -9,6 +9,7 @@
 //! | `model` | a model-based test: programs, a plain model, what must hold |
 //! | `promise_*` | the promises of the README, by their numbers |
 //! | `watching`, `watching_more`, `fan_out` | who is recorded with whom |
+//! | `generated` | entities, and record entities, as `sea-orm-cli` writes them |
 //! | `bulk`, `bulk_races`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `cascades`, `links` | what the database, or SeaORM, deletes or cuts loose because of another row |
 //! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
@@ -43,6 +44,7 @@ mod fan_out;
 mod faults;
 mod fill;
 mod fuzz;
+mod generated;
 mod generic_code;
 mod import;
 mod interleavings;
