@@ -2,16 +2,17 @@
 //! that helps.
 //!
 //! One stops after its save has been recorded and before it commits; the other begins, and comes as
-//! far as it gets. Each pair is run in both orders, in transactions that gather and in plain ones.
-//! On SQLite, which has one writer at a time, the second waits from the start. The same with
-//! writers that nobody stops is in `concurrency`.
+//! far as it gets. Each pair is run in both orders, in transactions that gather, in plain ones, and
+//! in plain ones that are serializable, which are run again where the database ends one. On SQLite,
+//! which has one writer at a time, the second waits from the start. The same with writers that
+//! nobody stops is in `concurrency`.
 
 use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
     IntoActiveModel, IsolationLevel, QueryOrder, Set, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    TransactionSession, TransactionTrait,
 };
 use sea_orm_record::{RecordedConnection, RecordedTransaction, is_retryable, verify};
 use tokio::sync::Notify;
@@ -20,48 +21,69 @@ use crate::blog::{self, article, create_table, topic};
 use crate::harness::{Engine, each_database, once_held_up};
 use crate::magazine::{self, Magazine, remark, story_tag};
 
-/// A transaction that is stepped by hand.
-trait Stepped: ConnectionTrait + Sized {
-    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr>;
+/// A kind of transaction, which is stepped by hand.
+trait Kind {
+    type Txn: ConnectionTrait + TransactionSession;
+
+    /// Whether the database may end one for the sake of the other, so that it is run again.
+    const IS_RUN_AGAIN: bool = false;
+
+    async fn begin(db: &DatabaseConnection) -> Result<Self::Txn, DbErr>;
 
     /// Records what was saved, before the commit.
-    async fn record(&self) -> Result<(), DbErr>;
-
-    async fn end(self) -> Result<(), DbErr>;
+    async fn record(_: &Self::Txn) -> Result<(), DbErr> {
+        Ok(())
+    }
 }
 
-impl Stepped for RecordedTransaction {
-    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr> {
+struct Gathering;
+
+impl Kind for Gathering {
+    type Txn = RecordedTransaction;
+
+    async fn begin(db: &DatabaseConnection) -> Result<Self::Txn, DbErr> {
         RecordedConnection::new(db.clone()).begin().await
     }
 
-    async fn record(&self) -> Result<(), DbErr> {
-        self.flush().await
-    }
-
-    async fn end(self) -> Result<(), DbErr> {
-        self.commit().await
+    async fn record(txn: &Self::Txn) -> Result<(), DbErr> {
+        txn.flush().await
     }
 }
 
-impl Stepped for DatabaseTransaction {
-    async fn start(db: &DatabaseConnection) -> Result<Self, DbErr> {
-        let is_server = db.get_database_backend() != DbBackend::Sqlite;
-        db.begin_with_options(TransactionOptions {
-            isolation_level: is_server.then_some(IsolationLevel::ReadCommitted),
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        })
-        .await
-    }
+struct Plain;
 
-    async fn record(&self) -> Result<(), DbErr> {
-        Ok(())
-    }
+impl Kind for Plain {
+    type Txn = DatabaseTransaction;
 
-    async fn end(self) -> Result<(), DbErr> {
-        self.commit().await
+    async fn begin(db: &DatabaseConnection) -> Result<Self::Txn, DbErr> {
+        begin_plain(db, IsolationLevel::ReadCommitted).await
     }
+}
+
+/// A plain one, where both are. On SQLite the others are so as well.
+struct Serializable;
+
+impl Kind for Serializable {
+    type Txn = DatabaseTransaction;
+
+    const IS_RUN_AGAIN: bool = true;
+
+    async fn begin(db: &DatabaseConnection) -> Result<Self::Txn, DbErr> {
+        begin_plain(db, IsolationLevel::Serializable).await
+    }
+}
+
+async fn begin_plain(
+    db: &DatabaseConnection,
+    level: IsolationLevel,
+) -> Result<DatabaseTransaction, DbErr> {
+    let is_server = db.get_database_backend() != DbBackend::Sqlite;
+    db.begin_with_options(TransactionOptions {
+        isolation_level: is_server.then_some(level),
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    })
+    .await
 }
 
 /// What is done in a transaction of its own.
@@ -70,37 +92,69 @@ trait Step {
 }
 
 /// Runs `first` up to its record, then `second` as far as it comes, then both to their ends.
-async fn stepped<T: Stepped>(db: &DatabaseConnection, first: &impl Step, second: &impl Step) {
-    let begun = T::start(db).await.unwrap();
+async fn stepped<K: Kind>(db: &DatabaseConnection, first: &impl Step, second: &impl Step) {
+    let begun = K::begin(db).await.unwrap();
     first.run(&begun).await.unwrap();
-    begun.record().await.unwrap();
-    let late = async {
-        let txn = T::start(db).await?;
-        second.run(&txn).await?;
-        txn.record().await?;
-        txn.end().await
+    K::record(&begun).await.unwrap();
+    let end = async {
+        match begun.commit().await {
+            Err(error) if is_run_again::<K>(&error) => whole::<K>(db, first).await,
+            ended => ended,
+        }
     };
-    let (late, end) = once_held_up(db, late, begun.end()).await;
+    let (late, end) = once_held_up(db, whole::<K>(db, second), end).await;
     end.unwrap();
     late.unwrap();
 }
 
-/// Both orders of a pair, in both kinds of transactions, each from a new start.
-macro_rules! in_every_order {
-    ($db:expr, $start:expr, $first:expr, $second:expr, $check:expr) => {
-        for reversed in [false, true] {
-            for gathered in [false, true] {
-                let start = $start.await;
-                let (first, second) = ($first(&start), $second(&start));
-                match (reversed, gathered) {
-                    (false, false) => stepped::<DatabaseTransaction>($db, &first, &second).await,
-                    (false, true) => stepped::<RecordedTransaction>($db, &first, &second).await,
-                    (true, false) => stepped::<DatabaseTransaction>($db, &second, &first).await,
-                    (true, true) => stepped::<RecordedTransaction>($db, &second, &first).await,
-                }
-                println!("reversed: {reversed}, gathered: {gathered}");
-                $check.await;
+/// Runs a step from its beginning to its end, again where the database says so.
+async fn whole<K: Kind>(db: &DatabaseConnection, step: &impl Step) -> Result<(), DbErr> {
+    loop {
+        let txn = K::begin(db).await?;
+        let done = async {
+            step.run(&txn).await?;
+            K::record(&txn).await
+        };
+        let ended = match done.await {
+            Ok(()) => txn.commit().await,
+            Err(error) => {
+                // The database may have ended it already.
+                let _ = txn.rollback().await;
+                Err(error)
             }
+        };
+        match ended {
+            Err(error) if is_run_again::<K>(&error) => {}
+            ended => return ended,
+        }
+    }
+}
+
+fn is_run_again<K: Kind>(error: &DbErr) -> bool {
+    K::IS_RUN_AGAIN && is_retryable(error)
+}
+
+/// Both orders of a pair, in each kind of transactions, each from a new start.
+macro_rules! in_every_order {
+    ($($pair:tt)*) => {
+        in_both_orders!(Plain, $($pair)*);
+        in_both_orders!(Gathering, $($pair)*);
+        in_both_orders!(Serializable, $($pair)*);
+    };
+}
+
+macro_rules! in_both_orders {
+    ($kind:ident, $db:expr, $start:expr, $first:expr, $second:expr, $check:expr) => {
+        for reversed in [false, true] {
+            println!("{}, reversed: {reversed}", stringify!($kind));
+            let start = $start.await;
+            let (first, second) = ($first(&start), $second(&start));
+            // Boxed, since a test has so many of them.
+            match reversed {
+                false => Box::pin(stepped::<$kind>($db, &first, &second)).await,
+                true => Box::pin(stepped::<$kind>($db, &second, &first)).await,
+            }
+            $check.await;
         }
     };
 }
@@ -211,7 +265,7 @@ impl Step for Tag {
     }
 }
 
-/// A row whose property takes until somebody says so to compute.
+/// A row whose property, where its text is slow, is computed when somebody says so.
 mod paced {
     use sea_orm::ConnectionTrait;
     use sea_orm::entity::prelude::*;
