@@ -245,13 +245,11 @@ where
 }
 
 /// A save can fail after the row was written: a closure fails, a text is too long for the record, or
-/// the database refuses it.
-/// Within a transaction of the user's that must leave what was there before, so such saves get a
-/// savepoint, which costs two more round trips. Columns alone are refused where the record table is
-/// missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the first save in
-/// the process finds out, within its savepoint. Where it goes missing later, the error says what is
-/// left, and the next save has a savepoint again. A value that the record's column would alter is
-/// refused here, before anything is sent: that leaves the row on every database, and the error says so.
+/// the database refuses it. Within a transaction of the user's that must leave what was there before,
+/// so such saves get a savepoint, which costs two more round trips. Columns alone are refused where the
+/// record table is missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the
+/// first save in the process finds out, within its savepoint. Where it goes missing later, or its
+/// column would alter a value, the error says what is left.
 fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
     node.may_refuse() || dialect.survives_errors() && !node.is_proven(dialect)
 }

@@ -15,7 +15,7 @@ use sea_orm_record::{
     Event, RecordError, RecordedConnection, RecordedModel, RecordedTransaction, is_retryable,
     verify,
 };
-use tokio::sync::{Barrier, Notify};
+use tokio::sync::Barrier;
 
 use crate::blog::{self, article, note, topic};
 use crate::harness::{Engine, each_database, let_through, once_held_up};
@@ -498,16 +498,7 @@ each_database! {
         for way in 0..3 {
             let note = blog::note(&db, "0").await;
             let gate = Gate::close(&db).await;
-            let begun = Notify::new();
-            let opener = async {
-                gate.wait_for(1).await;
-                begun.notify_one();
-                // MariaDB has the other wait for a lock meanwhile.
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                gate.open().await;
-            };
             let late = async {
-                begun.notified().await;
                 match way {
                     0 => note.clone().delete(&db).await.map(drop),
                     1 => {
@@ -522,7 +513,12 @@ each_database! {
                     }
                 }
             };
-            let (first, late, ()) = tokio::join!(ModelTrait::delete(note.clone(), &db), late, opener);
+            let beside = async {
+                gate.wait_for(1).await;
+                // MariaDB has it wait for a lock.
+                once_held_up(&db, late, gate.open()).await.0
+            };
+            let (first, late) = tokio::join!(ModelTrait::delete(note.clone(), &db), beside);
             first.unwrap();
             late.unwrap();
             assert_eq!(events(&note, &db).await, [Event::Created, Event::Deleted], "{way}");

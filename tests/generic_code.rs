@@ -9,7 +9,7 @@ use sea_orm::{
 use sea_orm_record::{Event, RecordError, RecordedConnection, UnseenWrites, hooks, verify};
 
 use crate::blog::{self, article, note, topic};
-use crate::harness::{Engine, TestDb, each_database};
+use crate::harness::{Counter, Engine, TestDb, each_database};
 use crate::magazine::{Magazine, assert_current, story_tag};
 
 /// A wrapper of the user's own, for example one that logs.
@@ -383,7 +383,8 @@ each_database! {
             // Whoever keeps its record from being written keeps the row from it.
             return;
         }
-        let (db, other) = (impatient(&test).await, test.connect().await);
+        let (mut db, other) = (impatient(&test).await, test.connect().await);
+        let counter = Counter::of(&mut db);
         blog::create_notes(&db).await;
         let note = blog::note(&db, "before").await;
         let locked = other.begin().await.unwrap();
@@ -393,9 +394,13 @@ each_database! {
         };
         locked.execute_unprepared(lock).await.unwrap();
         let renamed = note::ActiveModel { text: Set("after".to_owned()), ..note.into_active_model() };
+        counter.clear();
         let saving = tokio::spawn(async move { ActiveModelTrait::update(renamed, &db).await });
-        // Longer than a statement waits for a lock.
-        tokio::time::sleep(std::time::Duration::from_millis(1_300)).await;
+        // One statement has waited for the lock for as long as it may.
+        let is_of_a_record = |sql: &String| sql.contains("INSERT INTO") && sql.contains("note_record");
+        while !counter.statements().iter().any(is_of_a_record) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
         assert!(!saving.is_finished());
         locked.execute_unprepared(unlock).await.unwrap();
         locked.commit().await.unwrap();

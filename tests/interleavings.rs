@@ -7,8 +7,6 @@
 //! which has one writer at a time, the second waits from the start. The same with writers that
 //! nobody stops is in `concurrency`.
 
-use std::time::Duration;
-
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, EntityTrait,
     IntoActiveModel, IsolationLevel, QueryOrder, Set, SqliteTransactionMode, TransactionOptions,
@@ -289,7 +287,7 @@ mod paced {
                 Box::pin(async move {
                     let length = |row: &Model| row.text.chars().count() as i32;
                     if rows.iter().any(|row| row.text == super::SLOW) {
-                        super::pace(db.get_database_backend()).await;
+                        super::Pace::of(db.get_database_backend()).keep().await;
                     }
                     Ok(rows
                         .iter()
@@ -308,21 +306,33 @@ mod paced {
 
 const SLOW: &str = "slow";
 
-/// Told when a closure has read its row; one for each database, whose tests run at once.
-static READ: [Notify; 3] = [const { Notify::const_new() }; 3];
-
-fn read(backend: DbBackend) -> &'static Notify {
-    &READ[match backend {
-        DbBackend::Postgres => 0,
-        DbBackend::MySql => 1,
-        _ => 2,
-    }]
+/// Between a closure that has read its row and whoever would change that.
+struct Pace {
+    read: Notify,
+    go_on: Notify,
 }
 
-/// Gives whoever waits for it the time to change the row, if it can.
-async fn pace(backend: DbBackend) {
-    read(backend).notify_one();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+/// One for each database, whose tests run at once.
+static PACES: [Pace; 3] = [const {
+    Pace {
+        read: Notify::const_new(),
+        go_on: Notify::const_new(),
+    }
+}; 3];
+
+impl Pace {
+    fn of(backend: DbBackend) -> &'static Self {
+        &PACES[match backend {
+            DbBackend::Postgres => 0,
+            DbBackend::MySql => 1,
+            _ => 2,
+        }]
+    }
+
+    async fn keep(&self) {
+        self.read.notify_one();
+        self.go_on.notified().await;
+    }
 }
 
 each_database! {
@@ -344,10 +354,14 @@ each_database! {
             row.clone().into_active_model().update(db).await.map(drop)
         };
         let save = async {
-            read(db.get_database_backend()).notified().await;
             paced::ActiveModel { text: Set("faster".to_owned()), ..row.clone().into_active_model() }.update(db).await
         };
-        let (nothing, save) = tokio::join!(nothing, save);
+        let pace = Pace::of(db.get_database_backend());
+        let beside = async {
+            pace.read.notified().await;
+            once_held_up(db, save, async { pace.go_on.notify_one() }).await.0
+        };
+        let (nothing, save) = tokio::join!(nothing, beside);
         nothing.unwrap();
         save.unwrap();
         let report = verify(paced::Entity).exec(db).await.unwrap();
