@@ -1,4 +1,4 @@
-//! The integration tests: one binary, each test body written once and run on every database.
+//! The integration tests: one binary (`rbac` is another), each test body written once and run on every database.
 //!
 //! `scripts/test` runs them all and brings the servers; `scripts/test --sqlite` needs none.
 //!
@@ -64,8 +64,6 @@ mod promise_5_no_silent_gap;
 mod promise_6_out_of_the_way;
 mod promise_7_history_outlives_code;
 mod promise_8_same_answer_everywhere;
-#[cfg(feature = "rbac")]
-mod rbac;
 mod reading;
 mod redaction;
 mod resample;

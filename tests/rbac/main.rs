@@ -1,4 +1,12 @@
 //! SeaORM's role-based access control beneath recording; run with `--features rbac`.
+//!
+//! A binary of its own: the feature changes SeaORM, and the suite need not be built again for it.
+#![allow(dead_code, reason = "the entities are the suite's")]
+
+#[path = "../blog/mod.rs"]
+mod blog;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 use sea_orm::rbac::{RbacContext, RbacUserId};
 use sea_orm::{ActiveValue::Set, DbErr, EntityTrait, IntoActiveModel};
