@@ -73,6 +73,9 @@ async fn update<C: Place>(
     own: &mut Own,
 ) -> Result<(), DbErr> {
     let ids = some(operation, own);
+    if ids.is_empty() {
+        return own.idles();
+    }
     let (title, topic) = (own.say(doer.shared), doer.shared.topic(operation.b));
     update_many(article::Entity)
         .col_expr(article::Column::Title, Expr::value(title.clone()))
@@ -94,6 +97,9 @@ async fn delete<C: Place>(
     own: &mut Own,
 ) -> Result<(), DbErr> {
     let ids = some(operation, own);
+    if ids.is_empty() {
+        return own.idles();
+    }
     let filter = article::Column::Id.is_in(ids.clone());
     delete_many(article::Entity)
         .filter(filter)
@@ -148,7 +154,7 @@ async fn capture<C: Place>(
 ) -> Result<(), DbErr> {
     let ids = some(operation, own);
     let Some(first) = ids.first().copied() else {
-        return Ok(());
+        return own.idles();
     };
     let last = ids.last().copied().filter(|last| *last != first);
     let title = own.say(doer.shared);
@@ -168,8 +174,9 @@ async fn capture<C: Place>(
     if doer.db.raw(select, sql).await? {
         own.edit(first, |article| article.title = title);
         last.into_iter().for_each(|last| own.lose(last));
+        return Ok(());
     }
-    Ok(())
+    own.idles()
 }
 
 /// What all tasks write.
@@ -201,7 +208,9 @@ async fn of_all<C: Place>(
             let topic = shared.topic(operation.a);
             let sql = format!("UPDATE model_article SET stars = {stars} WHERE topic_id = {topic}");
             let select = article::Entity::find().filter(article::Column::TopicId.eq(topic));
-            db.raw(select.lock_exclusive(), vec![sql]).await?;
+            if !db.raw(select.lock_exclusive(), vec![sql]).await? {
+                return own.idles();
+            }
         }
         _ => {
             let title = own.say(shared);

@@ -95,7 +95,9 @@ impl<C: Place> Doer<'_, C> {
         use Kind::*;
         match operation.kind {
             Insert | EditTitle | Save | SaveUnchanged | SameAgain | Move | MoveToOwnTopic | See
-            | Delete | Link | Unlink => self.one_of_its_own(operation, own).await?,
+            | UpdateBlindly | Delete | DeleteWithLinks | Link | Unlink => {
+                self.one_of_its_own(operation, own).await?
+            }
             NewTopic | DeleteTopic | NestedInsert | NestedTopic => {
                 self.topics_of_its_own(operation, own).await?;
             }
@@ -107,7 +109,7 @@ impl<C: Place> Doer<'_, C> {
             }
             Read => self.read(operation, own).await?,
         }
-        own.operations += 1;
+        own.operations += usize::from(!std::mem::take(&mut own.idle));
         if !C::GATHERS {
             own.recorded();
         }
@@ -128,7 +130,7 @@ impl<C: Place> Doer<'_, C> {
             return Ok(());
         }
         let Some((id, article)) = own.article(a) else {
-            return Ok(());
+            return own.idles();
         };
         let row = self.model(id, &article);
         let mut am = row.clone().into_active_model();
@@ -181,8 +183,18 @@ impl<C: Place> Doer<'_, C> {
                 self.update(am).await?;
                 own.edit(id, |article| article.see = see);
             }
+            Kind::UpdateBlindly => {
+                let title = own.say(self.shared);
+                am.title = Set(title.clone());
+                hooks::update_without_returning(am, self.db).await?;
+                own.edit(id, |article| article.title = title);
+            }
             Kind::Delete => {
                 self.delete(row, own).await?;
+                own.lose(id);
+            }
+            Kind::DeleteWithLinks => {
+                row.cascade_delete(self.db).await?;
                 own.lose(id);
             }
             Kind::Link | Kind::Unlink => {
@@ -203,7 +215,7 @@ impl<C: Place> Doer<'_, C> {
                         self.link(id, tag).await?;
                         own.edit(id, |article| article.tags.extend([tag]));
                     }
-                    _ => {}
+                    _ => return own.idles(),
                 }
             }
             other => unreachable!("{other:?} is of another kind"),
@@ -227,7 +239,7 @@ impl<C: Place> Doer<'_, C> {
             }
             Kind::DeleteTopic => {
                 let Some(id) = own.topic(a) else {
-                    return Ok(());
+                    return own.idles();
                 };
                 let name = String::new();
                 hooks::delete_model::<topic::ActiveModel, _>(topic::Model { id, name }, self.db)
@@ -249,7 +261,7 @@ impl<C: Place> Doer<'_, C> {
             }
             _ => {
                 let Some((id, article)) = own.article(a) else {
-                    return Ok(());
+                    return own.idles();
                 };
                 let (name, title) = (own.say(self.shared), own.say(self.shared));
                 let mut moved = self.model(id, &article).into_active_model().into_ex();
@@ -324,7 +336,7 @@ impl<C: Place> Doer<'_, C> {
                     (Some(linked), Kind::UnlinkLandmark, _) => {
                         hooks::delete_model::<link::ActiveModel, _>(linked, self.db).await?;
                     }
-                    _ => {}
+                    _ => return own.idles(),
                 }
             }
             _ => {
@@ -345,7 +357,7 @@ impl<C: Place> Doer<'_, C> {
     /// One's own records are there to be read, also those of this transaction.
     async fn read(&self, operation: Operation, own: &mut Own) -> Result<(), DbErr> {
         let Some((id, expected)) = own.article(operation.a) else {
-            return Ok(());
+            return own.idles();
         };
         let records = article::record::Entity::find()
             .filter(article::record::Column::RecordingId.eq(id))
@@ -414,7 +426,7 @@ impl<C: Place> Doer<'_, C> {
         }
         loop {
             match ActiveModelTrait::update(am.clone(), self.db).await {
-                Err(error) if is_retryable(&error) => {}
+                Err(error) if may_be_repeated::<C>(&error) => {}
                 result => return result.map(drop),
             }
         }
@@ -427,7 +439,7 @@ impl<C: Place> Doer<'_, C> {
         let code = am.code.clone().take().unwrap_or_default();
         loop {
             match ActiveModelTrait::insert(am.clone(), self.db).await {
-                Err(error) if is_retryable(&error) => {}
+                Err(error) if may_be_repeated::<C>(&error) => {}
                 result => return result,
             }
             let found = article::Entity::find().filter(article::Column::Code.eq(&code));
@@ -447,7 +459,7 @@ impl<C: Place> Doer<'_, C> {
             return am.insert(self.db).await.map(drop);
         }
         match ActiveModelTrait::insert(am, self.db).await {
-            Err(error) if is_retryable(&error) => {
+            Err(error) if may_be_repeated::<C>(&error) => {
                 if link::Entity::find_by_id((article, tag))
                     .one(self.db)
                     .await?
@@ -475,7 +487,7 @@ impl<C: Place> Doer<'_, C> {
         while let Err(error) =
             ActiveModelTrait::delete(model.clone().into_active_model(), self.db).await
         {
-            if !is_retryable(&error) {
+            if !may_be_repeated::<C>(&error) {
                 return Err(error);
             }
             failed = true;
@@ -500,4 +512,9 @@ impl<C: Place> Doer<'_, C> {
             }
         }
     }
+}
+
+/// On a pool one save may be done again; within a transaction all of it must be.
+fn may_be_repeated<C: Place>(error: &DbErr) -> bool {
+    !C::IS_TRANSACTION && is_retryable(error)
 }

@@ -80,7 +80,11 @@ pub enum Kind {
     Move,
     MoveToOwnTopic,
     See,
+    /// By `update_without_returning`.
+    UpdateBlindly,
     Delete,
+    /// By `cascade_delete`, which clears its links first.
+    DeleteWithLinks,
     Link,
     Unlink,
     NewTopic,
@@ -114,6 +118,13 @@ pub enum Kind {
     Read,
 }
 
+impl Operation {
+    /// Whether, within a transaction, it goes by SeaORM's traits.
+    pub fn by_trait(&self) -> bool {
+        (self.a ^ self.b).is_multiple_of(3)
+    }
+}
+
 fn kind() -> impl Strategy<Value = Kind> {
     use Kind::*;
     prop_oneof![
@@ -125,7 +136,9 @@ fn kind() -> impl Strategy<Value = Kind> {
         4 => Just(Move),
         2 => Just(MoveToOwnTopic),
         2 => Just(See),
+        1 => Just(UpdateBlindly),
         2 => Just(Delete),
+        1 => Just(DeleteWithLinks),
         3 => Just(Link),
         2 => Just(Unlink),
         2 => Just(NewTopic),

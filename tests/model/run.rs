@@ -413,7 +413,11 @@ impl Task {
         self.leave_mark(txn, step).await?;
         for step in &unit.steps {
             match step {
-                Step::Do(operation) => self.doer(txn, false).run(*operation, own).await?,
+                Step::Do(operation) => {
+                    self.doer(txn, operation.by_trait())
+                        .run(*operation, own)
+                        .await?
+                }
                 Step::Savepoint(operations, kept) => {
                     self.savepoint(txn, operations, *kept, own).await?;
                 }
@@ -444,7 +448,11 @@ impl Task {
         let inner = txn.begin().await?;
         let before = own.clone();
         for operation in operations {
-            if let Err(error) = self.doer(&inner, false).run(*operation, own).await {
+            if let Err(error) = self
+                .doer(&inner, operation.by_trait())
+                .run(*operation, own)
+                .await
+            {
                 let _ = inner.rollback().await;
                 return Err(error);
             }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use sea_orm::DbErr;
+
 /// An article, as its task left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Article {
@@ -36,6 +38,8 @@ pub struct Own {
     pub unsaid: BTreeMap<String, String>,
     /// Operations that it has done.
     pub operations: usize,
+    /// Whether the one under way found nothing to do, and does not count.
+    pub idle: bool,
 }
 
 /// What all tasks share.
@@ -78,6 +82,12 @@ impl Shared {
 }
 
 impl Own {
+    /// Ends an operation that found nothing to do.
+    pub fn idles(&mut self) -> Result<(), DbErr> {
+        self.idle = true;
+        Ok(())
+    }
+
     /// A text that nobody wrote, about to be written.
     pub fn say(&mut self, shared: &Shared) -> String {
         let text = format!("n{}", shared.number());
