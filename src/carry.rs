@@ -17,12 +17,13 @@ use crate::context::Context;
 use crate::dialect::bind_time;
 use crate::erased::Connection;
 use crate::operation::{Operation, apart_patiently};
+use crate::recorded::unread;
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
 use crate::typed::{Key, Plan, beyond_columns, record_key, record_key_names};
 use crate::write::{CHUNK, Writer};
-use crate::{ColumnOf, RecordEntity, RecordError, Recorded};
+use crate::{ColumnOf, RecordEntity, Recorded};
 
 /// What a [`Carry`] counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl<E: Recorded> Carry<E> {
     ///
     /// # Errors
     ///
-    /// The database's, within a [`RecordError`] in the `DbErr`.
+    /// The database's, within a [`RecordError`](crate::RecordError) in the `DbErr`.
     pub async fn exec<C: ConnectionTrait>(self, db: &C) -> Result<Carried, DbErr> {
         self.run(db, true).await
     }
@@ -139,11 +140,7 @@ async fn latest<E: Recorded>(
     after: Option<&Key>,
 ) -> Result<Vec<(Key, DateTime<Utc>)>, DbErr> {
     let rows = conn.query_all(&select::<E>(moment, after)).await;
-    let rows = rows.map_err(|error| {
-        let entity = crate::recorded::table_name::<E>();
-        let action = format!("reading `{}`", E::Record::default().table_name());
-        DbErr::from(RecordError::database(&entity, action, error))
-    })?;
+    let rows = rows.map_err(unread::<E::Record>)?;
     let names = record_key_names::<E::Record>();
     let read = rows.iter().map(|row| {
         let key = untyped_key::<E>(row.try_get_many("", &names)?);

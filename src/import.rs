@@ -18,7 +18,7 @@ use crate::gather::Note;
 use crate::keys::compare;
 use crate::operation::{Operation, apart_wholly};
 use crate::plan::Column;
-use crate::recorded::{RecordOf, table_name};
+use crate::recorded::{RecordOf, table_name, unread};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::{truncate_to_micros, utc};
@@ -256,7 +256,7 @@ impl<E: Recorded> Operation for Write<E> {
                 self.refuse_taken(conn, rows).await?;
             }
             let written = conn.execute(&self.insertion(rows)).await;
-            written.map_err(|error| failed::<E>("importing into", error))?;
+            written.map_err(failed::<E>)?;
         }
         if let Target::Unit(_, unit) = &target {
             // What each row is now comes after its past; some may be gone.
@@ -286,7 +286,7 @@ impl<E: Recorded> Write<E> {
             .filter(have::<E::Record>(&key, keys))
             .filter(E::Record::EVENT.is_in(marks))
             .limit(1);
-        match marked.one(&conn).await.map_err(|error| failed::<E>("reading", error))? {
+        match marked.one(&conn).await.map_err(unread::<E::Record>)? {
             None => Ok(()),
             Some(_) => Err(problem::<E>(
                 "something was erased from the history of a row among them, which is not to come back"
@@ -301,11 +301,7 @@ impl<E: Recorded> Write<E> {
         let there = E::Record::find()
             .filter(have::<E::Record>(&place::<E>(), &places))
             .limit(1);
-        match there
-            .one(&conn)
-            .await
-            .map_err(|error| failed::<E>("reading", error))?
-        {
+        match there.one(&conn).await.map_err(unread::<E::Record>)? {
             None => Ok(()),
             Some(record) => {
                 let there = Past::of::<E>(&record, Dialect::of(&conn))?;
@@ -343,8 +339,7 @@ impl<E: Recorded> Write<E> {
     }
 }
 
-fn failed<E: Recorded>(action: &str, source: DbErr) -> DbErr {
-    let table = E::Record::default();
-    let action = format!("{action} `{}`", table.table_name());
+fn failed<E: Recorded>(source: DbErr) -> DbErr {
+    let action = format!("importing into `{}`", table_name::<E::Record>());
     RecordError::database(&table_name::<E>(), action, source).into()
 }

@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{IntoValueTuple, StringLen};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic, Iterable,
-    PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, RelationDef, Select, Value,
+    ActiveModelTrait, ColumnTrait, DbErr, DeriveActiveEnum, EntityTrait, EnumIter, IdenStatic,
+    Iterable, PrimaryKeyToColumn, PrimaryKeyTrait, QueryFilter, RelationDef, Select, Value,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AsOf, DiffBetween, RecordQuery, Recorder, RestoreTo};
+use crate::{AsOf, DiffBetween, RecordError, RecordQuery, Recorder, RestoreTo};
 
 /// An entity whose history is kept; it must have hooks, or its changes would go unseen.
 ///
@@ -439,4 +439,10 @@ pub(crate) fn table_name<E: EntityTrait>() -> String {
         Some(schema) => format!("{schema}.{}", entity.table_name()),
         None => entity.table_name().to_owned(),
     }
+}
+
+/// What the database said of a question to the records of an entity.
+pub(crate) fn unread<R: RecordEntity>(source: DbErr) -> DbErr {
+    let action = format!("reading `{}`", table_name::<R>());
+    RecordError::database(&table_name::<R::Recording>(), action, source).into()
 }

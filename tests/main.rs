@@ -21,6 +21,7 @@
 //! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
+//! | `unread` | questions to a record table that is not there, or lacks a column |
 //! | `erasure` | histories that are to be forgotten, and who does not bring them back |
 //! | `redaction` | that a value changed, and not what it was |
 //! | `retention` | pruning, by tiers and before a moment; repetitions |
@@ -70,6 +71,7 @@ mod resample;
 mod restore;
 mod retention;
 mod transactions;
+mod unread;
 mod unusable;
 mod values;
 mod verify;

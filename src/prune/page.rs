@@ -9,8 +9,9 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Itera
 use crate::bulk::untyped_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
+use crate::recorded::unread;
 use crate::typed::{Key, beyond_columns, from_columns, record_key, record_key_names};
-use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
+use crate::{ColumnOf, Event, RecordEntity, Recorded};
 
 /// A record that was looked at.
 #[derive(Clone, Debug)]
@@ -59,11 +60,7 @@ impl Pages {
             true => compared::<E>(Dialect::of(&conn), page),
             false => page,
         };
-        let rows = conn.query_all(&page).await.map_err(|error| {
-            let entity = crate::recorded::table_name::<E>();
-            let action = format!("reading `{}`", E::Record::default().table_name());
-            DbErr::from(RecordError::database(&entity, action, error))
-        })?;
+        let rows = conn.query_all(&page).await.map_err(unread::<E::Record>)?;
         let names = record_key_names::<E::Record>();
         let seen = rows.iter().map(|row| self.seen::<E>(row, &names));
         let mut seen: Vec<Seen> = seen.collect::<Result<_, _>>()?;

@@ -22,6 +22,7 @@ pub(super) use self::state::{all, among, stand_in};
 pub use self::two::AsOfTwo;
 use super::late::{builds_on_select, executes_its_select};
 use crate::dialect::Dialect;
+use crate::recorded::unread;
 use crate::{RecordEntity, Recorded};
 
 /// A query of the records that held at a moment, one of each row; see

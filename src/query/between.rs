@@ -21,7 +21,7 @@ use super::{
     within_years,
 };
 use crate::dialect::{Dialect, bind_time};
-use crate::recorded::column_named;
+use crate::recorded::{column_named, unread};
 use crate::time::truncate_to_micros;
 use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity};
@@ -287,7 +287,8 @@ impl<R: RecordEntity<Model: Sync>> DiffBetween<R> {
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database's, as a [`RecordError::Database`](crate::RecordError::Database) within the
+    /// `DbErr`.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<RowDiff<R>>, DbErr> {
         self.stream(db).try_collect().await
     }
@@ -295,7 +296,7 @@ impl<R: RecordEntity<Model: Sync>> DiffBetween<R> {
     /// One by one. Some hundreds of rows are read at a time, so memory does not grow with their
     /// number.
     ///
-    /// Items are errors of the database; the stream ends after one.
+    /// Items are errors as of [`all`](Self::all); the stream ends after one.
     pub fn stream<C: ConnectionTrait>(
         self,
         db: &C,
@@ -318,7 +319,7 @@ impl<R: RecordEntity<Model: Sync>> DiffBetween<R> {
         order: Order,
     ) -> Result<Page<R>, DbErr> {
         let last = self.last(Dialect::of(db), after.as_deref(), &order);
-        let last = last.all(db).await?;
+        let last = last.all(db).await.map_err(unread::<R>)?;
         let next = last.last().filter(|_| last.len() == PAGE);
         let next = next.map(key_of::<R>);
         let first = each(db, last.iter().map(|last| self.first(last))).await?;

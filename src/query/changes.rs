@@ -17,6 +17,7 @@ use super::late::{builds_on_select, executes_its_select};
 use super::records::{RecordModel, instant};
 use super::{Diff, beyond, own, source_table_of, table_of, unordered};
 use crate::dialect::Dialect;
+use crate::recorded::unread;
 use crate::typed::record_key;
 use crate::{Event, RecordEntity};
 
@@ -100,14 +101,15 @@ impl<R: RecordEntity<Model: Sync>> Changes<R> {
     ///
     /// # Errors
     ///
-    /// The database's.
+    /// The database's, as a [`RecordError::Database`](crate::RecordError::Database) within the
+    /// `DbErr`.
     pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<RecordChange<R>>, DbErr> {
         self.stream(db).try_collect().await
     }
 
     /// One by one. Some hundreds are read at a time, so memory does not grow with their number.
     ///
-    /// Items are errors of the database; the stream ends after one.
+    /// Items are errors as of [`all`](Self::all); the stream ends after one.
     pub fn stream<C: ConnectionTrait>(
         self,
         db: &C,
@@ -115,7 +117,7 @@ impl<R: RecordEntity<Model: Sync>> Changes<R> {
         paged(None, move |after: Option<Vec<Value>>| {
             let page = self.page(after);
             async move {
-                let records = page.all(db).await?;
+                let records = page.all(db).await.map_err(unread::<R>)?;
                 let next = (records.len() == PAGE).then(|| records.last().map(place::<R>));
                 let previous = each(db, records.iter().map(RecordModel::previous)).await?;
                 let pairs = records.into_iter().zip(previous);
@@ -197,7 +199,8 @@ where
                 .take()
         });
         let union = asked.reduce(|mut all, next| all.union(UnionType::All, next).take());
-        for row in db.query_all(&union.unwrap_or_default()).await? {
+        let found_together = db.query_all(&union.unwrap_or_default()).await;
+        for row in found_together.map_err(unread::<R>)? {
             let index: i64 = row.try_get("", PLACE)?;
             let place = chunk * together + usize::try_from(index).unwrap_or_default();
             if let Some(found) = found.get_mut(place) {

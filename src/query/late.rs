@@ -37,33 +37,37 @@ macro_rules! executes_its_select {
             ///
             /// # Errors
             ///
-            /// The database's.
+            /// The database's, as a [`RecordError::Database`](crate::RecordError::Database) within the
+            /// `DbErr`.
             pub async fn all<C: ConnectionTrait>(self, db: &C) -> Result<Vec<R::Model>, DbErr> {
-                self.into_select(db).all(db).await
+                self.into_select(db).all(db).await.map_err(unread::<R>)
             }
 
             /// The first of the records; `None` if there is none.
             ///
             /// # Errors
             ///
-            /// The database's.
+            /// The database's, as a [`RecordError::Database`](crate::RecordError::Database) within the
+            /// `DbErr`.
             pub async fn one<C: ConnectionTrait>(self, db: &C) -> Result<Option<R::Model>, DbErr> {
-                self.into_select(db).one(db).await
+                self.into_select(db).one(db).await.map_err(unread::<R>)
             }
 
             /// How many there are.
             ///
             /// # Errors
             ///
-            /// The database's.
+            /// The database's, as a [`RecordError::Database`](crate::RecordError::Database) within the
+            /// `DbErr`.
             pub async fn count<C: ConnectionTrait>(self, db: &C) -> Result<u64, DbErr>
             where
                 R::Model: Sync,
             {
-                sea_orm::PaginatorTrait::count(self.into_select(db), db).await
+                let count = sea_orm::PaginatorTrait::count(self.into_select(db), db);
+                count.await.map_err(unread::<R>)
             }
 
-            /// The records a page at a time.
+            /// The records a page at a time, by SeaORM's paginator: its errors are SeaORM's.
             ///
             /// # Panics
             ///

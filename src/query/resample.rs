@@ -45,7 +45,7 @@ use self::cuts::Most;
 pub use self::fill::{Bucket, WithGaps};
 use self::pick::Pick;
 use self::rows::RowKey;
-use super::{between, key_of, table_of, unordered, utc};
+use super::{between, key_of, source_table_of, table_of, unordered, utc};
 use crate::time::{Buckets, Every, Window};
 use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
@@ -284,11 +284,6 @@ pub(super) fn recorded_at<R: RecordEntity>(record: &R::Model) -> Result<DateTime
             "`recorded_at` of `{}` must be a chrono `DateTime<Utc>`",
             table_of::<R>()
         );
-        RecordError::plan(table_of::<R>(), problem).into()
+        RecordError::plan(source_table_of::<R>(), problem).into()
     })
-}
-
-fn failed<R: RecordEntity>(source: DbErr) -> DbErr {
-    let table = table_of::<R>();
-    RecordError::database(table, format!("resampling `{table}`"), source).into()
 }

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::listen::names;
 use crate::query::late::builds_on_select;
 use crate::query::{held_as, nothing, own, source_table_of, table_of};
+use crate::recorded::unread;
 use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity, RecordError};
 
@@ -54,12 +55,14 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
     ///
     /// # Errors
     ///
-    /// Those of [`into_select`](Self::into_select), within a `DbErr`, and the database's.
+    /// Those of [`into_select`](Self::into_select), and the database's as a
+    /// [`RecordError::Database`], within a `DbErr`.
     pub async fn all<C: ConnectionTrait>(
         self,
         db: &C,
     ) -> Result<Vec<(R::Model, Option<S::Model>)>, DbErr> {
-        self.into_select(db)?.all(db).await
+        let both = self.into_select(db)?.all(db);
+        both.await.map_err(unread::<R>)
     }
 
     /// The first of them, if there is any.
@@ -71,7 +74,8 @@ impl<R: RecordEntity, S: RecordEntity> AsOfTwo<R, S> {
         self,
         db: &C,
     ) -> Result<Option<(R::Model, Option<S::Model>)>, DbErr> {
-        self.into_select(db)?.one(db).await
+        let both = self.into_select(db)?.one(db);
+        both.await.map_err(unread::<R>)
     }
 
     /// The recorded columns that tie the two.

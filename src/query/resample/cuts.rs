@@ -9,9 +9,10 @@ use sea_orm::sea_query::{
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryTrait, Select, Value};
 
 use super::one_row::STATEMENT;
-use super::{Resample, failed, time_in};
+use super::{Resample, time_in};
 use crate::dialect::{BucketSeek, Dialect, bind_time};
 use crate::query::{between, own, table_of};
+use crate::recorded::unread;
 use crate::time::{Buckets, MICROSECOND};
 use crate::{RecordEntity, RecordError};
 
@@ -172,7 +173,7 @@ impl<R: RecordEntity> Occupied<R> {
             .expr_as(own::<R>(R::RECORDED_AT), "at")
             .order_by_expr(own::<R>(R::RECORDED_AT), sea_orm::Order::Asc)
             .limit(most as u64);
-        let rows = db.query_all(&times).await.map_err(failed::<R>)?;
+        let rows = db.query_all(&times).await.map_err(unread::<R>)?;
         let mut intervals = BTreeSet::new();
         for row in &rows {
             if let Some(at) = time_in(row, "at")? {
@@ -201,7 +202,7 @@ pub(super) async fn are_sparse<R: RecordEntity, C: ConnectionTrait>(
         .expr_as(Expr::cust("COUNT(*)"), "records")
         .from_subquery(some, "some")
         .take();
-    let row = db.query_one(&count).await.map_err(failed::<R>)?;
+    let row = db.query_one(&count).await.map_err(unread::<R>)?;
     let records: i64 = row.map_or(Ok(0), |row| row.try_get("", "records"))?;
     Ok(u64::try_from(records).is_ok_and(|records| records <= most))
 }

@@ -11,13 +11,14 @@ use super::one_row::OneRow;
 use super::pick::Pick;
 use super::rows::RowKey;
 use super::scope::Scope;
-use super::{Resample, failed, recorded_at};
+use super::{Resample, recorded_at};
 use crate::RecordEntity;
 use crate::bulk::typed_key;
 use crate::dialect::Dialect;
 use crate::query::between::is_there;
 use crate::query::diff::{json_of, time_of, values_of};
 use crate::query::{RecordQuery, between, held};
+use crate::recorded::unread;
 use crate::time::MICROSECOND;
 
 /// A bucket of one row, or of all, which may be empty.
@@ -142,7 +143,7 @@ pub(super) async fn forward_filled<R: RecordEntity, C: ConnectionTrait>(
         true => up_to_first().latest(),
         false => scope.state(first, db).unwrap_or_else(up_to_first),
     };
-    for record in at_first.all(db).await.map_err(failed::<R>)? {
+    for record in at_first.all(db).await.map_err(unread::<R>)? {
         change(resample, &mut state, record);
     }
     let mut changes = changes(resample, &scope, first, last, db)

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryFilter, QueryTrait};
 
 use super::cuts::Interval;
 use super::one_row::STATEMENT;
-use super::{PICKED, Resample, failed};
+use super::{PICKED, Resample};
 use crate::RecordEntity;
 use crate::dialect::{Dialect, bind_time};
 use crate::query::changes::each;
@@ -38,7 +38,7 @@ impl<R: RecordEntity> Resample<R> {
             let select = self.select.clone().filter(at);
             ordered_by_key(select, &self.pick.order())
         });
-        let found = each(db, ends).await.map_err(failed::<R>)?;
+        let found = each(db, ends).await?;
         Ok(found.into_iter().flatten().collect())
     }
 

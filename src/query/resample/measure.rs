@@ -12,13 +12,13 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, IdenStatic, Order, QueryResul
 
 use super::agg::{Aggregate, Asking, What, when_empty};
 use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
-use super::failed;
 use super::one_row::STATEMENT;
 use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
 use crate::query::{own, table_of};
+use crate::recorded::unread;
 use crate::typed::record_key;
 use crate::{Event, Number, RecordEntity, RecordError};
 
@@ -112,7 +112,7 @@ pub(super) async fn measured<R: RecordEntity, C: ConnectionTrait>(
     while let Some(intervals) = occupied.next(db).await? {
         for intervals in intervals.chunks(together) {
             let statement = measure.statement(intervals);
-            for row in db.query_all(&statement).await.map_err(failed::<R>)? {
+            for row in db.query_all(&statement).await.map_err(unread::<R>)? {
                 measure.read(&row, intervals, &mut found)?;
             }
         }

@@ -8,12 +8,13 @@ use sea_orm::{
     QueryFilter, QueryTrait, Select, Value,
 };
 
+use super::PICKED;
 use super::bounds::{Ends, apart, windowed};
 use super::cuts::{Interval, of_arrays};
 use super::pick::Pick;
-use super::{PICKED, failed};
 use crate::dialect::{BucketSeek, Dialect, bind_time};
 use crate::query::own;
+use crate::recorded::unread;
 use crate::{ColumnOf, RecordEntity};
 
 /// Buckets of one statement. MariaDB, whose buckets are queries of a UNION, opens the table once for
@@ -74,7 +75,7 @@ impl<R: RecordEntity> OneRow<R> {
                 BucketSeek::Correlated => self.by_correlation(buckets, pick),
                 BucketSeek::Union => self.by_union(buckets, pick),
             };
-            for row in db.query_all(&picks).await.map_err(failed::<R>)? {
+            for row in db.query_all(&picks).await.map_err(unread::<R>)? {
                 found.push(R::Model::from_query_result(&row, "")?);
             }
         }

@@ -11,10 +11,11 @@ use sea_orm::{
 
 use super::cuts::{FEW, Interval, STEP, are_sparse};
 use super::one_row::OneRow;
-use super::{PICKED, Resample, failed, recorded_at, time_in};
+use super::{PICKED, Resample, recorded_at, time_in};
 use crate::RecordEntity;
 use crate::dialect::bind_time;
 use crate::query::{between, key_of, ordered_by_key, own};
+use crate::recorded::unread;
 use crate::time::{Buckets, MICROSECOND};
 use crate::typed::record_key;
 
@@ -114,7 +115,7 @@ impl<R: RecordEntity> Resample<R> {
             .expr_as(end(Pick::First), "first")
             .expr_as(end(Pick::Last), "last")
             .take();
-        let Some(row) = db.query_one(&ends).await.map_err(failed::<R>)? else {
+        let Some(row) = db.query_one(&ends).await.map_err(unread::<R>)? else {
             return Ok(None);
         };
         Ok(time_in(&row, "first")?.zip(time_in(&row, "last")?))
@@ -154,7 +155,7 @@ impl<R: RecordEntity> Resample<R> {
         db: &C,
         select: Select<R>,
     ) -> Result<Option<R::Model>, DbErr> {
-        select.one(db).await.map_err(failed::<R>)
+        select.one(db).await.map_err(unread::<R>)
     }
 
     pub(super) async fn read<C: ConnectionTrait>(
@@ -164,7 +165,7 @@ impl<R: RecordEntity> Resample<R> {
     ) -> Result<Vec<R::Model>, DbErr> {
         let by_time = select.order_by_asc(R::RECORDED_AT);
         let select = ordered_by_key(by_time, &Order::Asc);
-        select.all(db).await.map_err(failed::<R>)
+        select.all(db).await.map_err(unread::<R>)
     }
 
     pub(super) fn between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Select<R> {
@@ -255,7 +256,7 @@ impl<R: RecordEntity> Resample<R> {
         let mut times = HashSet::new();
         for buckets in buckets.chunks(self.union(db)) {
             let picks = self.of_each(buckets, &[]);
-            for row in db.query_all(&picks).await.map_err(failed::<R>)? {
+            for row in db.query_all(&picks).await.map_err(unread::<R>)? {
                 times.extend(time_in(&row, PICKED)?);
             }
         }

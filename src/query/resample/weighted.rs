@@ -16,10 +16,11 @@ use super::measure::{BUCKET, Found, GROUPS, bound, interval_in, kind_of, living}
 use super::one_row::STATEMENT;
 use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
-use super::{failed, time_in};
+use super::time_in;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
 use crate::query::{between, own, table_of};
+use crate::recorded::unread;
 use crate::time::MICROSECOND;
 use crate::typed::record_key;
 use crate::{Number, RecordEntity, RecordError};
@@ -214,7 +215,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
             let number = self.double(*kind, &column);
             state.expr_as(Expr::cust(number), left_name(place));
         }
-        let rows = db.query_all(&state).await.map_err(failed::<R>)?;
+        let rows = db.query_all(&state).await.map_err(unread::<R>)?;
         let held = rows
             .iter()
             .map(|row| Ok((RowKey::read::<R>(row)?, self.left(row)?)));
@@ -254,7 +255,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
                     |interval: &Interval| (Ord::max(interval.0, begin), Ord::min(interval.1, end));
                 let clipped: Vec<_> = intervals.iter().map(clipped).collect();
                 let statement = self.statement(&clipped);
-                for row in db.query_all(&statement).await.map_err(failed::<R>)? {
+                for row in db.query_all(&statement).await.map_err(unread::<R>)? {
                     let interval = interval_in(&row, intervals)?;
                     if let Some(((start, _), piece)) = interval.zip(self.piece(&row)?) {
                         pieces.entry(start).or_default().push(piece);
