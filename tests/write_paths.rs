@@ -1,12 +1,17 @@
 //! The lines of `docs/write-paths.md` that have no other test.
+//!
+//! - `statements`: SeaORM's statements that call no hooks
+//! - `schema`: what migrations and changes of tables write
+
+mod schema;
+mod statements;
 
 use std::time::Duration;
 
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, PaginatorTrait, QueryFilter, Set, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait, IntoActiveModel,
+    ModelTrait, PaginatorTrait, Set, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sea_orm_record::{
     Event, RecordError, RecordedConnection, RecordedModel, UnseenWrites, capture, delete_many,
@@ -15,7 +20,8 @@ use sea_orm_record::{
 
 use crate::blog::{self, note, topic};
 use crate::harness::{Engine, captured_warnings, each_database};
-use crate::magazine::{Magazine, assert_current, story};
+use crate::magazine::{Magazine, assert_current, story, story_tag};
+use statements::{STATEMENTS, UPDATE, statement};
 
 /// Whose hook writes to another recorded table, past its hooks.
 mod meddler {
@@ -59,100 +65,6 @@ mod meddler {
 
 fn text(text: &str) -> Expr {
     Expr::value(text)
-}
-
-/// SeaORM's statements on a recorded entity that call no hooks.
-const STATEMENTS: usize = 15;
-
-async fn statement<C: ConnectionTrait>(at: usize, id: i32, db: &C) -> Result<(), DbErr> {
-    let changed = || note::ActiveModel {
-        id: Set(id),
-        text: Set(format!("by {at}")),
-        ..Default::default()
-    };
-    let conflicting = || note::ActiveModel {
-        id: Set(id),
-        ..note::draft(&format!("by {at}"))
-    };
-    let by_id = || note::Entity::find_by_id(id);
-    let on_id = || {
-        OnConflict::column(note::Column::Id)
-            .update_column(note::Column::Text)
-            .to_owned()
-    };
-    let (insert, changed) = (note::draft("new"), changed());
-    match at {
-        0 => {
-            note::Entity::insert(insert).exec(db).await?;
-        }
-        1 => {
-            note::Entity::insert_many([insert]).exec(db).await?;
-        }
-        2 => {
-            note::Entity::insert(insert).exec_with_returning(db).await?;
-        }
-        3 => {
-            let upsert = note::Entity::insert(conflicting()).on_conflict(on_id());
-            upsert.exec_without_returning(db).await?;
-        }
-        4 => {
-            let upsert = note::Entity::insert_many([conflicting()]).on_conflict(on_id());
-            upsert.exec_without_returning(db).await?;
-        }
-        5 => {
-            note::Entity::update(changed).exec(db).await?;
-        }
-        6 => {
-            let update = note::Entity::update_many().col_expr(note::Column::Text, text("by 6"));
-            update.filter(note::Column::Id.eq(id)).exec(db).await?;
-        }
-        7 => {
-            note::Entity::delete_by_id(id).exec(db).await?;
-        }
-        8 => {
-            note::Entity::delete(changed).exec(db).await?;
-        }
-        9 => {
-            let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
-            delete.exec(db).await?;
-        }
-        10 => {
-            let insert = note::Entity::insert_many([insert]);
-            if db.support_returning() {
-                insert.exec_with_returning(db).await?;
-            } else {
-                insert.exec(db).await?;
-            }
-        }
-        11 => {
-            let insert = note::Entity::insert(insert).on_conflict_do_nothing();
-            insert.exec(db).await?;
-        }
-        12 => {
-            let update = note::Entity::update_many().col_expr(note::Column::Text, text("by 12"));
-            let update = update.filter(note::Column::Id.eq(id));
-            if db.support_returning() {
-                update.exec_with_returning(db).await?;
-            } else {
-                update.exec(db).await?;
-            }
-        }
-        13 => {
-            let delete = note::Entity::delete_many().filter(note::Column::Id.eq(id));
-            if db.support_returning() {
-                delete.exec_with_returning(db).await?;
-            } else {
-                delete.exec(db).await?;
-            }
-        }
-        _ => {
-            assert!(by_id().one(db).await?.is_some());
-            let sql = format!("UPDATE note SET text = 'raw' WHERE id = {id}");
-            let statement = Statement::from_string(db.get_database_backend(), sql);
-            db.execute_raw(statement).await?;
-        }
-    }
-    Ok(())
 }
 
 async fn records(db: &impl ConnectionTrait) -> u64 {
@@ -279,7 +191,7 @@ each_database! {
         assert!(verify(note::Entity).repair().exec(&refusing).await.unwrap().is_clean());
         assert_current(&db).await;
         // And nothing of it covers what comes after.
-        assert!(is_unseen(&statement(6, 1, &refusing).await.unwrap_err(), "note"));
+        assert!(is_unseen(&statement(UPDATE, 1, &refusing).await.unwrap_err(), "note"));
     }
 
     async fn what_a_users_own_hook_writes_past_the_hooks_is_refused_in_single_saves_too(test: TestDb) {
@@ -307,7 +219,7 @@ each_database! {
         let again = note::ActiveModel { id: Set(note.id), ..note::draft("again") };
         again.insert(&nested).await.unwrap_err();
         nested.rollback().await.unwrap();
-        assert!(is_unseen(&statement(6, note.id, &txn).await.unwrap_err(), "note"));
+        assert!(is_unseen(&statement(UPDATE, note.id, &txn).await.unwrap_err(), "note"));
         // Nor does a capture that is given up.
         let given_up = capture(note::Entity::find()).around_async(&txn, async |_| {
             std::future::pending::<()>().await;
@@ -315,7 +227,7 @@ each_database! {
         });
         let timeout = std::time::Duration::from_millis(200);
         tokio::time::timeout(timeout, given_up).await.unwrap_err();
-        assert!(is_unseen(&statement(6, note.id, &txn).await.unwrap_err(), "note"));
+        assert!(is_unseen(&statement(UPDATE, note.id, &txn).await.unwrap_err(), "note"));
     }
 
     async fn a_statement_past_the_hooks_is_warned_of_once_for_each_text(test: TestDb) {
@@ -366,6 +278,26 @@ each_database! {
         assert_current(&db).await;
         story::ActiveModel { editor_id: Set(Some(m.editors[1].id)), ..m.stories[0].clone().into_active_model() }.update(&db).await.unwrap();
         strict.transaction_async(async |txn| ModelTrait::delete(m.editors[1].clone(), txn).await).await.unwrap();
+        assert_current(&db).await;
+    }
+
+    async fn links_that_a_plain_active_model_makes_are_recorded_and_those_that_it_clears_are_not(test: TestDb) {
+        let db = test.connect().await;
+        let m = Magazine::new(&db).await;
+        let story = || m.stories[0].clone().into_active_model();
+        let tags = |tags: &[usize]| tags.iter().map(|at| m.tags[*at].clone().into_active_model()).collect::<Vec<_>>();
+        // They call the hooks of the junction, as a save by the trait does.
+        story().establish_links(story_tag::Entity, &tags(&[0, 1]), true, &db).await.unwrap();
+        assert!(assert_current(&db).await[&m.stories[0].id].last().unwrap().digest.ends_with("T1,T2"));
+        let refusing = RecordedConnection::new(db.clone()).with_unseen_writes(UnseenWrites::Refuse);
+        refusing.transaction_async(async |txn| {
+            story().establish_links(story_tag::Entity, &tags(&[1]), true, txn).await
+        }).await.unwrap();
+        assert!(assert_current(&db).await[&m.stories[0].id].last().unwrap().digest.ends_with("; T2"));
+
+        assert!(is_unseen(&story().delete_links(story_tag::Entity, &refusing).await.unwrap_err(), "story_tag"));
+        assert_eq!(story().delete_links(story_tag::Entity, &db).await.unwrap().rows_affected, 1);
+        assert_eq!(verify(story::Entity).repair().exec(&db).await.unwrap().repaired, 1);
         assert_current(&db).await;
     }
 

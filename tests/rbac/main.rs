@@ -9,8 +9,8 @@ mod blog;
 mod harness;
 
 use sea_orm::rbac::{RbacContext, RbacUserId};
-use sea_orm::{ActiveValue::Set, DbErr, EntityTrait, IntoActiveModel};
-use sea_orm_record::{Event, RecordedModel};
+use sea_orm::{ActiveValue::Set, DbErr, EntityTrait, IntoActiveModel, TransactionTrait};
+use sea_orm_record::{Event, RecordQuery, RecordedModel};
 
 use crate::blog::{article, create_tables, topic};
 use crate::harness::{TestResult, each_database};
@@ -67,6 +67,14 @@ each_database! {
         let records = article.records().all(&db).await?;
         assert_eq!(records.len(), 2);
         assert!(records.iter().any(|record| record.event == Event::Related));
+
+        let txn = writer.begin().await?;
+        let mut edited = article.clone().into_active_model();
+        edited.title = Set("In a transaction".to_owned());
+        edited.update(&txn).await?;
+        txn.commit().await?;
+        let latest = article.records().latest().one(&db).await?.unwrap();
+        assert_eq!((latest.event, latest.title.as_str()), (Event::Updated, "In a transaction"));
         Ok(())
     }
 
