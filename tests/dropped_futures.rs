@@ -1,7 +1,7 @@
 //! Promise 1, atomic, where a save is given up half-way, as by `select!` or a timeout.
 //!
 //! Each save is polled once and dropped, then twice and so on until it comes to its end: so it is
-//! dropped at every await that it has.
+//! dropped wherever it had to wait. What is saved is in `saves`.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -10,13 +10,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    IntoActiveModel, ModelTrait, PaginatorTrait, Set, Statement, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, PaginatorTrait, Statement,
+    TransactionTrait,
 };
 use sea_orm_record::{RecordError, RecordedConnection, Verification, verify};
 
+use self::saves::{Rows, Save};
 use crate::blog::{self, article, note, topic};
 use crate::harness::{Engine, TestDb, each_database};
+
+mod saves;
 
 /// A future that is polled so many times at most; nothing comes of it then.
 struct Dropped<F> {
@@ -41,120 +44,6 @@ fn dropped_after<F: Future>(polls: usize, inner: F) -> Dropped<F> {
     Dropped { inner, left: polls }
 }
 
-/// What is saved. The first are inherent methods, the others the trait's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Save {
-    Insert,
-    Update,
-    Delete,
-    Move,
-    Rename,
-    InsertNote,
-    UpdateNote,
-    DeleteNote,
-}
-
-impl Save {
-    const ALL: [Self; 8] = [
-        Self::Insert,
-        Self::Update,
-        Self::Delete,
-        Self::Move,
-        Self::Rename,
-        Self::InsertNote,
-        Self::UpdateNote,
-        Self::DeleteNote,
-    ];
-
-    /// Whether a property is computed, so that a plain transaction has a savepoint for it.
-    fn computes(self) -> bool {
-        !matches!(self, Self::InsertNote | Self::UpdateNote | Self::DeleteNote)
-    }
-}
-
-/// What there is to be saved anew.
-#[derive(Clone)]
-struct Rows {
-    topics: [topic::Model; 2],
-    article: article::Model,
-    note: note::Model,
-    name: String,
-}
-
-impl Rows {
-    async fn new(db: &DatabaseConnection, name: &str) -> Self {
-        let topics = [blog::topic(db, name).await, blog::topic(db, "other").await];
-        let article = blog::article(db, &topics[0], "title").await;
-        let note = blog::note(db, name).await;
-        let name = format!("{name} new");
-        Self {
-            topics,
-            article,
-            note,
-            name,
-        }
-    }
-
-    fn article(&self) -> article::ActiveModel {
-        article::ActiveModel {
-            title: Set(self.name.clone()),
-            ..self.article.clone().into_active_model()
-        }
-    }
-
-    fn moved(&self) -> article::ActiveModel {
-        article::ActiveModel {
-            topic_id: Set(self.topics[1].id),
-            ..self.article.clone().into_active_model()
-        }
-    }
-
-    fn topic(&self) -> topic::ActiveModel {
-        topic::ActiveModel {
-            name: Set(self.name.clone()),
-            ..self.topics[0].clone().into_active_model()
-        }
-    }
-
-    fn note(&self) -> note::ActiveModel {
-        note::ActiveModel {
-            text: Set(self.name.clone()),
-            ..self.note.clone().into_active_model()
-        }
-    }
-
-    async fn save(self, save: Save, db: &impl ConnectionTrait) -> Result<(), DbErr> {
-        let draft = article::draft(self.topics[0].id, &self.name);
-        match save {
-            Save::Insert => draft.insert(db).await.map(drop),
-            Save::Update => self.article().update(db).await.map(drop),
-            Save::Delete => self.article.delete(db).await.map(drop),
-            Save::Move => self.moved().update(db).await.map(drop),
-            Save::Rename => self.topic().update(db).await.map(drop),
-            Save::InsertNote => note::draft(&self.name).insert(db).await.map(drop),
-            Save::UpdateNote => self.note().update(db).await.map(drop),
-            Save::DeleteNote => self.note.delete(db).await.map(drop),
-        }
-    }
-
-    async fn save_by_trait(self, save: Save, db: &impl ConnectionTrait) -> Result<(), DbErr> {
-        let draft = article::draft(self.topics[0].id, &self.name);
-        match save {
-            Save::Insert => ActiveModelTrait::insert(draft, db).await.map(drop),
-            Save::Update => ActiveModelTrait::update(self.article(), db).await.map(drop),
-            Save::Delete => ModelTrait::delete(self.article, db).await.map(drop),
-            Save::Move => ActiveModelTrait::update(self.moved(), db).await.map(drop),
-            Save::Rename => ActiveModelTrait::update(self.topic(), db).await.map(drop),
-            Save::InsertNote => {
-                let draft = note::draft(&self.name);
-                ActiveModelTrait::insert(draft, db).await.map(drop)
-            }
-            Save::UpdateNote => ActiveModelTrait::update(self.note(), db).await.map(drop),
-            Save::DeleteNote => ModelTrait::delete(self.note, db).await.map(drop),
-        }
-    }
-}
-
 async fn create_tables(db: &DatabaseConnection) {
     blog::create_tables(db).await;
     blog::create_notes(db).await;
@@ -174,6 +63,21 @@ fn is_clean(found: &[Verification; 2]) -> bool {
 async fn assert_whole(db: &DatabaseConnection, what: impl Debug) {
     let found = found(db).await;
     assert!(is_clean(&found), "{what:?}: {found:?}");
+}
+
+/// Every row is recorded, and of the rows of a save there are all or none; all where it was done.
+async fn assert_all_or_nothing(
+    db: &DatabaseConnection,
+    rows: &Rows,
+    (save, polls): (Save, usize),
+    is_done: bool,
+) {
+    let [written, of] = rows.written(save, db).await;
+    assert!(
+        written == of || (written == 0 && !is_done),
+        "{save:?} {polls}: {written} rows of {of}"
+    );
+    assert_whole(db, (save, polls)).await;
 }
 
 /// More polls than anything has.
@@ -250,7 +154,7 @@ async fn in_recorded_transaction(
     save: Save,
     polls: usize,
 ) -> bool {
-    let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+    let rows = Rows::new(db, save).await;
     let earlier = note::Entity::find().count(db).await.unwrap();
     let txn = RecordedConnection::new(victim.clone())
         .begin()
@@ -278,7 +182,7 @@ async fn in_recorded_transaction(
             "{save:?} {polls}: committed, and yet not there"
         );
     }
-    assert_whole(db, (save, polls)).await;
+    assert_all_or_nothing(db, &rows, (save, polls), saved.is_some()).await;
     saved.is_some()
 }
 
@@ -287,11 +191,11 @@ each_database! {
         let db = &test.connect().await;
         create_tables(db).await;
         let mut most = 0;
-        for save in Save::ALL {
+        for save in Save::all() {
             let awaits = at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let saved = dropped_after(polls, rows.save(save, victim)).await;
-                assert_whole(db, (save, polls)).await;
+                assert_all_or_nothing(db, &rows, (save, polls), saved.is_some()).await;
                 saved.is_some_and(|saved| { saved.unwrap(); true })
             }).await;
             most = awaits.max(most);
@@ -303,10 +207,10 @@ each_database! {
     async fn a_save_that_is_dropped_on_a_recording_connection_leaves_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::SINGLE {
             at_every_await(&test, async |victim, polls| {
                 let recorded = &RecordedConnection::new(victim.clone());
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let saved = dropped_after(polls, rows.save(save, recorded)).await;
                 assert_whole(db, (save, polls)).await;
                 saved.is_some_and(|saved| { saved.unwrap(); true })
@@ -318,9 +222,9 @@ each_database! {
     async fn a_save_by_the_trait_that_is_dropped_on_a_pool_is_found_by_verify(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::SINGLE {
             at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let saved = dropped_after(polls, rows.save_by_trait(save, victim)).await;
                 // A statement that was sent goes on without us.
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -333,7 +237,7 @@ each_database! {
     async fn a_recorded_transaction_in_which_a_save_was_dropped_commits_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::all() {
             at_every_await(&test, async |victim, polls| in_recorded_transaction([db, victim], save, polls).await).await;
         }
     }
@@ -360,9 +264,9 @@ each_database! {
     async fn a_recorded_transaction_whose_flush_was_dropped_commits_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::SINGLE {
             at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let earlier = note::Entity::find().count(db).await.unwrap();
                 let txn = RecordedConnection::new(victim.clone()).begin().await.unwrap();
                 blog::note(&txn, "earlier").await;
@@ -407,9 +311,9 @@ each_database! {
     async fn a_commit_that_is_dropped_leaves_all_or_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::SINGLE {
             at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let txn = RecordedConnection::new(victim.clone()).begin().await.unwrap();
                 rows.save(save, &txn).await.unwrap();
                 let committed = dropped_after(polls, txn.commit()).await;
@@ -419,20 +323,20 @@ each_database! {
         }
     }
 
-    /// Where a property is computed the save has a savepoint, which goes with the future. Columns
-    /// alone have none: there a row may stand in the transaction without its record, and whoever
+    /// Where a property is computed the save has a savepoint, which goes with the future; so has a
+    /// write of many rows. A single save of columns alone has none: there a row may stand in the transaction without its record, and whoever
     /// commits that all the same has a row that `verify` finds.
     async fn a_save_that_is_dropped_in_a_plain_transaction_is_undone_or_found_by_verify(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::in_a_plain_transaction() {
             at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let txn = victim.begin().await.unwrap();
                 let saved = dropped_after(polls, rows.save(save, &txn)).await;
                 let committed = txn.commit().await;
-                match save.computes() {
-                    true => assert_whole(db, (save, polls, committed)).await,
+                match save.has_savepoint() {
+                    true => assert_all_or_nothing(db, &rows, (save, polls), saved.is_some()).await,
                     // How often it is needed depends on how quick the server is.
                     false => assert_found_and_repaired(db, (save, polls, committed)).await,
                 }
@@ -444,9 +348,9 @@ each_database! {
     async fn a_plain_transaction_that_is_rolled_back_after_a_save_was_dropped_leaves_nothing(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;
-        for save in Save::ALL {
+        for save in Save::in_a_plain_transaction() {
             at_every_await(&test, async |victim, polls| {
-                let rows = Rows::new(db, &format!("{save:?}{polls}")).await;
+                let rows = Rows::new(db, save).await;
                 let before = state(db).await;
                 let txn = victim.begin().await.unwrap();
                 let saved = dropped_after(polls, rows.save(save, &txn)).await;
