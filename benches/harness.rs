@@ -53,7 +53,9 @@ impl<'b> Bench<'b> {
         mut run: impl AsyncFnMut(W) -> Result<Duration>,
     ) -> Result<[Measured; N]> {
         let mut times: [Vec<f64>; N] = std::array::from_fn(|_| Vec::new());
-        for round in 0..self.options.rounds {
+        let began = Instant::now();
+        let mut round = 0;
+        while !self.options.suffice(round, began.elapsed()) {
             eprint!("  round {round}:");
             for place in 0..N {
                 let way = if round % 2 == 0 { place } else { N - 1 - place };
@@ -65,6 +67,7 @@ impl<'b> Bench<'b> {
                 }
             }
             eprintln!();
+            round += 1;
         }
         let rounds = ways.iter().zip(times);
         let measured: Vec<_> = rounds

@@ -5,6 +5,7 @@
 //! cargo bench -p sea-orm-record-benches                          # all of it
 //! cargo bench -p sea-orm-record-benches -- updates sqlite        # one case, one database
 //! cargo bench -p sea-orm-record-benches -- --quick --rounds 3    # small sizes, to see that it works
+//! cargo bench -p sea-orm-record-benches -- --check               # fails where a limit is not met
 //! ```
 //!
 //! The case `frame` is there with `--features polars`, which takes minutes to compile.
@@ -81,5 +82,10 @@ async fn run(options: &Options) -> Result<()> {
         database.remove().await?;
     }
     print!("{report}");
-    Ok(())
+    match report.above_limits() {
+        above if options.check && above > 0 => {
+            Err(format!("{above} of the ratios are above their limits").into())
+        }
+        _ => Ok(()),
+    }
 }

@@ -124,6 +124,23 @@ impl fmt::Display for Report {
     }
 }
 
+impl Report {
+    /// How many ratios are above what is promised.
+    pub fn above_limits(&self) -> usize {
+        self.rows.iter().filter(|row| row.is_above_limit()).count()
+    }
+}
+
+impl Row {
+    fn ratio(&self) -> f64 {
+        self.measured.over(&self.baseline)
+    }
+
+    fn is_above_limit(&self) -> bool {
+        self.limit.is_some_and(|limit| self.ratio() > limit)
+    }
+}
+
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -133,13 +150,13 @@ impl fmt::Display for Row {
             baseline,
             limit,
         } = self;
-        let ratio = measured.over(baseline);
+        let ratio = self.ratio();
         write!(f, "| {case} | {engine} ")?;
         for Measured { way, amount, .. } in [measured, baseline] {
             write!(f, "| {way} | {amount} ")?;
         }
         match limit {
-            Some(limit) if ratio > *limit => write!(f, "| **{ratio:.2}** | {limit} |"),
+            Some(limit) if self.is_above_limit() => write!(f, "| **{ratio:.2}** | {limit} |"),
             Some(limit) => write!(f, "| {ratio:.2} | {limit} |"),
             None => write!(f, "| {ratio:.2} | |"),
         }
