@@ -231,14 +231,15 @@ impl Dialect {
                 ("CAST(", " IS NOT DISTINCT FROM ", " AS bpchar)")
             }
             // `varchar[]` has no equality with `text[]`, which is what is bound.
-            (DbBackend::Postgres, ColumnType::Array(of)) if is_text(of) => (
+            (DbBackend::Postgres, ColumnType::Array(of)) if is_told_by_text(of) => (
                 "CAST(",
                 " IS NOT DISTINCT FROM ",
                 " AS text[]) COLLATE \"C\"",
             ),
             // By bytes: `citext` and collations that are not deterministic hold other texts for the
-            // same. And what has no equality at all, as `xml`, has a text.
-            (DbBackend::Postgres, ty) if is_text(ty) => {
+            // same, and intervals a day for 24 hours. And what has no equality at all, as `xml`,
+            // has a text.
+            (DbBackend::Postgres, ty) if is_told_by_text(ty) => {
                 ("CAST(", " IS NOT DISTINCT FROM ", " AS text) COLLATE \"C\"")
             }
             (DbBackend::Postgres, _) => ("", " IS NOT DISTINCT FROM ", ""),
@@ -546,6 +547,11 @@ impl Dialect {
                 ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text | ColumnType::Blob
             )
     }
+}
+
+/// Whether PostgreSQL tells two values apart by their texts alone.
+fn is_told_by_text(ty: &ColumnType) -> bool {
+    is_text(ty) || matches!(ty, ColumnType::Interval(_, _))
 }
 
 fn is_text(ty: &ColumnType) -> bool {

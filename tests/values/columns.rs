@@ -136,6 +136,40 @@ entity!(caseless, "v_caseless", {
     pub title: String,
 });
 
+// What Rust holds as texts and PostgreSQL as values of its own.
+entity!(addressed, "v_addressed", {
+    #[sea_orm(column_type = "Inet", select_as = "text", save_as = "inet")]
+    pub host: String,
+    #[sea_orm(column_type = "Cidr", select_as = "text", save_as = "cidr")]
+    pub network: String,
+    #[sea_orm(column_type = "MacAddr", select_as = "text", save_as = "macaddr")]
+    pub device: String,
+    #[sea_orm(column_type = "Inet", nullable, select_as = "text", save_as = "inet")]
+    pub host_or: Option<String>,
+});
+
+entity!(spans, "v_spans", {
+    #[sea_orm(column_type = "Interval(None, None)", select_as = "text", save_as = "interval")]
+    pub span: String,
+    #[sea_orm(column_type = "Interval(None, None)", nullable, select_as = "text", save_as = "interval")]
+    pub span_or: Option<String>,
+});
+
+entity!(bits, "v_bits", {
+    #[sea_orm(column_type = "Bit(Some(4))", select_as = "text", save_as = "bit(4)")]
+    pub four: String,
+    #[sea_orm(column_type = "VarBit(8)", select_as = "text", save_as = "varbit")]
+    pub some: String,
+});
+
+// MySQL's and MariaDB's.
+entity!(years, "v_years", {
+    #[sea_orm(column_type = "Year")]
+    pub year: u16,
+    #[sea_orm(column_type = "Year", nullable)]
+    pub year_or: Option<u16>,
+});
+
 // SeaORM cannot write or read these on PostgreSQL.
 entity!(unsigned, "v_unsigned", {
     pub i8: i8,
@@ -548,6 +582,69 @@ each_database! {
             value(Native::Public, Some(Native::Draft)),
         ];
         is_recorded_and_quiet::<Entity>(&test, values).await;
+    }
+
+    async fn an_address_is_recorded_and_quiet(test: TestDb) {
+        if !is(&test, Engine::Postgres) {
+            return;
+        }
+        let value = |host: &str, network: &str, device: &str, or: Option<&str>| addressed::Model {
+            id: 0,
+            host: host.to_owned(),
+            network: network.to_owned(),
+            device: device.to_owned(),
+            host_or: or.map(str::to_owned),
+        };
+        let values = vec![
+            value("10.0.0.1/32", "10.0.0.0/8", "08:00:2b:01:02:03", None),
+            value("10.0.0.1/24", "10.0.0.0/8", "08:00:2b:01:02:03", None),
+            value("10.0.0.1/24", "10.0.0.0/9", "08:00:2b:01:02:03", Some("::1/128")),
+            value("fe80::1/64", "10.0.0.0/9", "08:00:2b:01:02:04", Some("::1/64")),
+        ];
+        is_recorded_and_quiet::<addressed::Entity>(&test, values).await;
+    }
+
+    /// The database holds a day for 24 hours, and a month for 30 days, where it compares them.
+    async fn an_interval_is_recorded_and_quiet(test: TestDb) {
+        if !is(&test, Engine::Postgres) {
+            return;
+        }
+        let value = |span: &str, or: Option<&str>| spans::Model {
+            id: 0,
+            span: span.to_owned(),
+            span_or: or.map(str::to_owned),
+        };
+        let values = vec![
+            value("1 year 2 mons 3 days 04:05:06.000007", None),
+            value("-00:00:00.000001", Some("00:00:00")),
+            value("1 day", Some("00:00:00")),
+            value("24:00:00", Some("00:00:00")),
+            value("24:00:00", Some("1 mon")),
+            value("24:00:00", Some("30 days")),
+        ];
+        is_recorded_and_quiet::<spans::Entity>(&test, values).await;
+    }
+
+    async fn bits_are_recorded_and_quiet(test: TestDb) {
+        if !is(&test, Engine::Postgres) {
+            return;
+        }
+        let value = |four: &str, some: &str| bits::Model {
+            id: 0,
+            four: four.to_owned(),
+            some: some.to_owned(),
+        };
+        let values = vec![value("0000", ""), value("1010", ""), value("1010", "0"), value("1010", "00000000")];
+        is_recorded_and_quiet::<bits::Entity>(&test, values).await;
+    }
+
+    async fn a_year_is_recorded_and_quiet(test: TestDb) {
+        if !is(&test, Engine::MariaDb) {
+            return;
+        }
+        let value = |year, year_or| years::Model { id: 0, year, year_or };
+        let values = vec![value(1901, None), value(2155, Some(0)), value(2000, Some(2000))];
+        is_recorded_and_quiet::<years::Entity>(&test, values).await;
     }
 
     async fn an_array_is_recorded_and_quiet(test: TestDb) {
