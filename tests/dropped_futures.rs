@@ -324,8 +324,9 @@ each_database! {
     }
 
     /// Where a property is computed the save has a savepoint, which goes with the future; so has a
-    /// write of many rows. A single save of columns alone has none: there a row may stand in the transaction without its record, and whoever
-    /// commits that all the same has a row that `verify` finds.
+    /// write of many rows. A single save of columns alone has none: there a row may stand in the
+    /// transaction without its record, and whoever commits that all the same has a row that `verify`
+    /// finds.
     async fn a_save_that_is_dropped_in_a_plain_transaction_is_undone_or_found_by_verify(test: TestDb) {
         let db = &test.connect().await;
         create_tables(db).await;

@@ -264,6 +264,20 @@ fn statements() -> BoxedStrategy<String> {
     .boxed()
 }
 
+/// A text as a comment of each kind that a database has.
+fn comments(text: &str, backend: DatabaseBackend) -> Vec<String> {
+    let line = text.replace(['\n', '\r'], " ");
+    let mut comments = vec![
+        format!("/* {} */ ", text.replace(['*', '/'], " ")),
+        format!("-- {line}\n"),
+    ];
+    // To MySQL that is none.
+    if backend != DatabaseBackend::MySql {
+        comments.push(format!("--{line}\n"));
+    }
+    comments
+}
+
 #[tokio::test]
 async fn any_text_of_a_statement_is_looked_at() {
     // So that `note` is known to be recorded.
@@ -277,13 +291,12 @@ async fn any_text_of_a_statement_is_looked_at() {
             let db = MockDatabase::new(backend).into_connection();
             let db = RecordedConnection::new(db).with_unseen_writes(UnseenWrites::Refuse);
             db.execute_unprepared(&sql).await.unwrap_err();
-            let plain = format!(
-                "/* {} */ UPDATE note SET text = 'a'",
-                sql.replace(['*', '/'], " ")
-            );
-            let error = db.execute_unprepared(&plain).await.unwrap_err();
-            let seen = matches!(RecordError::of(&error), Some(RecordError::Unseen { .. }));
-            ensure(seen, "an UPDATE behind a comment was not seen")?;
+            for comment in comments(&sql, backend) {
+                let update = format!("{comment}UPDATE note SET text = 'a'");
+                let error = db.execute_unprepared(&update).await.unwrap_err();
+                let seen = matches!(RecordError::of(&error), Some(RecordError::Unseen { .. }));
+                ensure(seen, format!("an UPDATE was not seen: {update}"))?;
+            }
         }
         Ok(())
     })
