@@ -17,6 +17,7 @@
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
 //! | `cluster` | three nodes of Galera; run by `scripts/cluster-test` |
 //! | `fuzz` | whatever goes in: rules, windows, statements, values |
+//! | `schemas` | tables of another schema than the connection's |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
 //! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
@@ -70,6 +71,7 @@ mod redaction;
 mod resample;
 mod restore;
 mod retention;
+mod schemas;
 mod transactions;
 mod unread;
 mod unusable;
