@@ -12,6 +12,7 @@
 //! | `generated` | entities, and record entities, as `sea-orm-cli` writes them |
 //! | `bulk`, `bulk_races`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
 //! | `cascades`, `links` | what the database, or SeaORM, deletes or cuts loose because of another row |
+//! | `cascading_records` | histories that go with their rows, by `#[recorded(cascade)]` |
 //! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
@@ -37,6 +38,7 @@ mod blog;
 mod bulk;
 mod bulk_races;
 mod cascades;
+mod cascading_records;
 mod cluster;
 mod concurrency;
 mod dropped_futures;
