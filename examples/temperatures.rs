@@ -8,6 +8,7 @@
 
 #![allow(unreachable_pub, reason = "entities are `pub` by custom")]
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
@@ -69,9 +70,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     print_summary(readings.len(), records, took);
 
     let monthly = station.records().resample("1MS")?.in_zone(seattle);
-    print_months(&monthly.all(&db).await?, seattle);
+    let months = monthly.all(&db).await?;
+    print_months(&months, seattle);
     let daily = station.records().resample("1D")?.in_zone(seattle);
-    print_days(&daily.all(&db).await?, seattle);
+    let days = daily.all(&db).await?;
+    print_days(&days, seattle);
+
+    let found = (records, months.len(), days.len());
+    assert_eq!(found, expected(readings, seattle));
     Ok(())
 }
 
@@ -166,4 +172,16 @@ fn print_days(records: &[Record], zone: Tz) {
 /// In four places, blank where there is none.
 fn degrees(fahrenheit: Option<f64>) -> String {
     fahrenheit.map_or_else(|| " ".repeat(4), |fahrenheit| format!("{fahrenheit:4.1}"))
+}
+
+/// How many records, months and days the readings leave: one leaves a record if it differs from the
+/// one before.
+fn expected(mut readings: Vec<Reading>, zone: Tz) -> (u64, usize, usize) {
+    readings.dedup_by_key(|(_, fahrenheit)| *fahrenheit);
+    let dates = readings
+        .iter()
+        .map(|(at, _)| at.with_timezone(&zone).date_naive());
+    let days: BTreeSet<_> = dates.collect();
+    let months: BTreeSet<_> = days.iter().map(|day| (day.year(), day.month())).collect();
+    (readings.len() as u64, months.len(), days.len())
 }
