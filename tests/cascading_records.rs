@@ -76,7 +76,9 @@ impl Act {
 
 /// What is done one after the other, in one transaction where there is any; and what is left of the
 /// row's history.
-const PROGRAM: &[(&[Act], &[(Event, &str)])] = {
+type Step = (&'static [Act], &'static [(Event, &'static str)]);
+
+const PROGRAM: &[Step] = {
     use Act::*;
     use Event::{Created, Updated};
     &[

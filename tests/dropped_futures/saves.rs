@@ -27,7 +27,8 @@ pub enum Save {
     UpdateNote,
     DeleteNote,
     // The others.
-    Save,
+    /// By `save`.
+    Either,
     BlindUpdate,
     BlindUpdateNote,
     Nested,
@@ -52,7 +53,7 @@ impl Save {
     ];
 
     const OTHER: [Self; 10] = [
-        Self::Save,
+        Self::Either,
         Self::BlindUpdate,
         Self::BlindUpdateNote,
         Self::Nested,
@@ -205,7 +206,7 @@ impl Rows {
             Save::InsertNote => note::draft(&self.name).insert(db).await.map(drop),
             Save::UpdateNote => self.note().update(db).await.map(drop),
             Save::DeleteNote => self.old_note().delete(db).await.map(drop),
-            Save::Save => self.article().save(db).await.map(drop),
+            Save::Either => self.article().save(db).await.map(drop),
             Save::BlindUpdate => self.article().update_without_returning(db).await.map(drop),
             Save::BlindUpdateNote => self.note().update_without_returning(db).await.map(drop),
             other => self.save_many(other, db).await,
