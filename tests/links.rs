@@ -118,7 +118,7 @@ mod employee {
     #[recorded(columns(name), properties(boss: String))]
     #[sea_orm::model]
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "employee")]
+    #[sea_orm(table_name = "clerk")]
     pub struct Model {
         #[sea_orm(primary_key)]
         pub id: i32,
