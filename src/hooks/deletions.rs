@@ -124,7 +124,7 @@ fn missed<A: ActiveModelTrait>(mut am: A) -> A {
 ///
 /// # Errors
 ///
-/// A [`RecordError`] within the `DbErr`.
+/// A [`RecordError`](crate::RecordError) within the `DbErr`.
 pub async fn after_delete<A, C>(am: A, db: &C) -> Result<A, DbErr>
 where
     A: Savable,

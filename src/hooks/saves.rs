@@ -99,7 +99,7 @@ fn writes<A: ActiveModelTrait>(am: &A) -> bool {
 ///
 /// # Errors
 ///
-/// A [`RecordError`] within the `DbErr`; [`RecordError::of`](crate::RecordError::of)
+/// A [`RecordError`](crate::RecordError) within the `DbErr`; [`RecordError::of`](crate::RecordError::of)
 /// finds it.
 pub async fn after_save<A, C>(model: ModelOf<A>, db: &C, insert: bool) -> Result<ModelOf<A>, DbErr>
 where
