@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction,
-    DbBackend, DbErr, EntityTrait, ExecResult, IntoActiveModel, ModelTrait, QueryOrder,
-    QueryResult, Set, Statement, TransactionTrait,
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DbBackend, DbErr,
+    EntityTrait, ExecResult, IntoActiveModel, ModelTrait, QueryOrder, QueryResult, Set, Statement,
+    TransactionTrait,
 };
 use sea_orm_record::{Event, RecordError, RecordedConnection, UnseenWrites, hooks, verify};
 
@@ -13,36 +13,10 @@ use crate::harness::{Counter, Engine, TestDb, each_database};
 use crate::magazine::{Magazine, assert_current, story_tag};
 
 /// A wrapper of the user's own, for example one that logs.
-struct Wrapper<'w>(&'w DatabaseTransaction);
+struct Wrapper<'w, C>(&'w C);
 
 #[async_trait]
-impl ConnectionTrait for Wrapper<'_> {
-    fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
-    }
-
-    async fn execute_raw(&self, stmt: Statement) -> Result<ExecResult, DbErr> {
-        self.0.execute_raw(stmt).await
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.0.execute_unprepared(sql).await
-    }
-
-    async fn query_one_raw(&self, stmt: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.0.query_one_raw(stmt).await
-    }
-
-    async fn query_all_raw(&self, stmt: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.0.query_all_raw(stmt).await
-    }
-}
-
-/// One that wraps a pool.
-struct PoolWrapper(DatabaseConnection);
-
-#[async_trait]
-impl ConnectionTrait for PoolWrapper {
+impl<C: ConnectionTrait> ConnectionTrait for Wrapper<'_, C> {
     fn get_database_backend(&self) -> DbBackend {
         self.0.get_database_backend()
     }
@@ -269,14 +243,14 @@ each_database! {
         blog::create_notes(&db).await;
         blog::create_tables(&db).await;
         both!(|work| {
-            work(&PoolWrapper(db.clone())).await.unwrap();
+            work(&Wrapper(&db)).await.unwrap();
             assert_eq!(take(&db).await, each_step());
         });
         let note = blog::note(&db, "0").await;
         let set = |text: &str| note::ActiveModel { text: Set(text.to_owned()), ..note.clone().into_active_model() };
         let first = set("1").update(&db).await.unwrap();
         set("2").update(&db).await.unwrap();
-        let wrapper = PoolWrapper(db.clone());
+        let wrapper = Wrapper(&db);
         hooks::after_save::<note::ActiveModel, _>(first, &wrapper, false).await.unwrap();
         let notes = take(&db).await.1;
         assert_eq!(notes.last().unwrap(), &(Event::Updated, "2".to_owned()));
