@@ -27,7 +27,7 @@ use crate::reads::{Reads, warn_unwatched};
 use crate::recorded::{ColumnOf, Recorded, column_named};
 use crate::recorder::{Recorder, value_of};
 use crate::redact::Redactor;
-use crate::write::CHUNK;
+use crate::write::{self, CHUNK};
 use crate::{Event, Properties, RecordEntity, RecordError};
 
 /// The values of a key or of link columns, in their order.
@@ -522,6 +522,9 @@ pub(crate) fn among<E: EntityTrait>(places: Vec<Expr>, columns: &[String], links
 }
 
 fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -> Expr) -> Expr {
+    // Places that are over repeat the last.
+    let over = write::places(links.len()) - links.len();
+    let links = links.iter().chain(links.last().into_iter().cycle().take(over));
     let cells = |link: &Key| {
         let cells = link.iter().cloned().map(Expr::val).enumerate();
         cells
@@ -529,8 +532,8 @@ fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -
             .collect::<Vec<_>>()
     };
     match places.len() {
-        1 => places.remove(0).is_in(links.iter().flat_map(cells)),
-        _ => Expr::tuple(places).is_in(links.iter().map(|link| Expr::tuple(cells(link)))),
+        1 => places.remove(0).is_in(links.flat_map(cells)),
+        _ => Expr::tuple(places).is_in(links.map(|link| Expr::tuple(cells(link)))),
     }
 }
 

@@ -37,6 +37,18 @@ pub(crate) use erasure::{Blank, Cell, nothing};
 /// Rows of one statement, as far as its parameters allow.
 pub(crate) const CHUNK: usize = 1_000;
 
+/// How many places a list of so many gets: a few sizes serve all, each at most half as large again as
+/// the one before, so that texts come again. One that is new costs a round trip to prepare it, and
+/// soon another that sqlx forgets, of a hundred to a connection.
+pub(crate) fn places(length: usize) -> usize {
+    let power = length.next_power_of_two();
+    match length {
+        CHUNK.. => length,
+        _ if length * 4 <= power * 3 => power / 4 * 3,
+        _ => power.min(CHUNK),
+    }
+}
+
 /// Events that statements name.
 const DELETED: &str = Event::Deleted.as_str();
 const ERASED: &str = Event::Erased.as_str();
@@ -220,8 +232,8 @@ impl<'w> Writer<'w> {
         Ok(changed.rows_affected())
     }
 
-    /// The text of a statement for so many rows. Odd sizes come once; only the first and the full
-    /// chunk come again and again.
+    /// The text of a statement for so many rows. Those for [`places`] come again and again, others
+    /// once.
     fn text_of(
         &self,
         name: &'static str,
@@ -231,7 +243,7 @@ impl<'w> Writer<'w> {
         let rows = match brought {
             Brought::Arrays => 0,
             Brought::ArraysWithin => usize::MAX,
-            Brought::Listed(rows @ (1 | CHUNK)) => rows,
+            Brought::Listed(rows) if rows == places(rows) => rows,
             Brought::Listed(_) => return build().into(),
         };
         self.shape.text((name, self.dialect.index(), rows), build)
@@ -260,7 +272,7 @@ impl<'w> Writer<'w> {
                 self.refuse_stale_clock(from, which, &rows).await?;
             }
             let mut values = self.bindings(event, which);
-            let (brought, cells) = self.bring(from, rows);
+            let (brought, cells) = self.bring(from, rows, most);
             values.extend(cells);
             let text = self.insert_text(from, which, brought);
             written += self.write(text, values).await?;
@@ -328,8 +340,9 @@ impl<'w> Writer<'w> {
         values
     }
 
-    /// How `v` comes along, and what is bound for it.
-    fn bring(&self, from: From, rows: Vec<Row>) -> (Brought, Vec<Value>) {
+    /// How `v` comes along, of `most` rows at most, and what is bound for it. Places that are over get
+    /// no key, which is nobody's.
+    fn bring(&self, from: From, rows: Vec<Row>, most: usize) -> (Brought, Vec<Value>) {
         let length = rows.len();
         let ends = (from == From::Source && self.dialect.has_arrays())
             .then(|| keys::ends(rows.iter().map(|row| &row.key)));
@@ -339,7 +352,14 @@ impl<'w> Writer<'w> {
             _ => self.dialect.arrays(cells, length),
         };
         match (arrays, ends.flatten()) {
-            (Err(cells), _) => (Brought::Listed(length), cells),
+            (Err(mut cells), _) => {
+                let places = places(length).min(most);
+                let width = cells.len() / length;
+                let over = cells[..width].iter().map(Value::as_null);
+                let over: Vec<Value> = over.cycle().take((places - length) * width).collect();
+                cells.extend(over);
+                (Brought::Listed(places), cells)
+            }
             (Ok(arrays), Some(ends)) => {
                 let cells = arrays.into_iter().chain(ends).collect();
                 (Brought::ArraysWithin, cells)

@@ -11,6 +11,7 @@ pub mod memory;
 mod partitions;
 mod prune;
 mod resample;
+mod sizes;
 mod updates;
 
 use crate::Result;
@@ -20,6 +21,7 @@ use crate::harness::Bench;
 #[derive(Clone, Copy, Debug)]
 pub enum Case {
     Updates,
+    Sizes,
     Bulk,
     FanOut,
     Resample,
@@ -36,6 +38,7 @@ pub enum Case {
 impl Case {
     pub const ALL: &[Self] = &[
         Self::Updates,
+        Self::Sizes,
         Self::Bulk,
         Self::FanOut,
         Self::Resample,
@@ -52,6 +55,7 @@ impl Case {
     pub fn name(self) -> &'static str {
         match self {
             Self::Updates => "updates",
+            Self::Sizes => "sizes",
             Self::Bulk => "bulk",
             Self::FanOut => "fan-out",
             Self::Resample => "resample",
@@ -69,6 +73,7 @@ impl Case {
     pub async fn run(self, bench: &mut Bench<'_>) -> Result<()> {
         match self {
             Self::Updates => updates::run(bench).await,
+            Self::Sizes => sizes::run(bench).await,
             Self::Bulk => bulk::run(bench).await,
             Self::FanOut => fan_out::run(bench).await,
             Self::Resample => resample::run(bench).await,

@@ -44,6 +44,10 @@ impl<'w> Writer<'w> {
                 self.condition(&mut sql, from, which);
             }
         }
+        if let (From::Values, Brought::Listed(2..)) = (from, brought) {
+            // Nothing else leaves out the places that no row has.
+            sql.push(" AND ").column("v", &v_column(0)).push(" IS NOT NULL");
+        }
         sql.finish()
     }
 
