@@ -524,7 +524,9 @@ pub(crate) fn among<E: EntityTrait>(places: Vec<Expr>, columns: &[String], links
 fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -> Expr) -> Expr {
     // Places that are over repeat the last.
     let over = write::places(links.len()) - links.len();
-    let links = links.iter().chain(links.last().into_iter().cycle().take(over));
+    let links = links
+        .iter()
+        .chain(links.last().into_iter().cycle().take(over));
     let cells = |link: &Key| {
         let cells = link.iter().cloned().map(Expr::val).enumerate();
         cells

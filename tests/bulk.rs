@@ -92,6 +92,18 @@ each_database! {
         assert_eq!(note::Entity::find().count(&db).await.unwrap(), 3);
         assert_eq!(note::record::Entity::find().count(&db).await.unwrap(), 3);
     }
+
+    /// Five take the places of six, and the sixth is nobody's.
+    async fn rows_that_have_no_records_are_deleted_in_any_number(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let bare = (0..5).map(|at| note::draft(&at.to_string()));
+        note::Entity::insert_many(bare).exec(&db).await.unwrap();
+        delete_many(note::Entity).exec(&db).await.unwrap();
+        let records = note::record::Entity::find().all(&db).await.unwrap();
+        assert!(records.iter().all(|record| record.event == Event::Deleted));
+        assert_eq!(records.len(), 5);
+    }
 }
 
 each_database! {

@@ -9,7 +9,7 @@ use sea_orm::{
     ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait, QueryOrder,
     Set, Statement, StreamTrait, TransactionError, TransactionTrait,
 };
-use sea_orm_record::{Context, Event, RecordedConnection};
+use sea_orm_record::{Context, Event, RecordedConnection, RecordedModel};
 
 use crate::blog::{self, article, note, topic};
 use crate::harness::each_database;
@@ -310,5 +310,53 @@ each_database! {
         let txn = recorded.begin().await.unwrap();
         assert_eq!(recorded.get_database_backend(), db.get_database_backend());
         assert_eq!(txn.get_database_backend(), db.get_database_backend());
+    }
+
+    /// What prepares statements can use them again: lists come in a few sizes, from 1 to 24 in nine.
+    async fn transactions_of_many_sizes_share_their_statements(test: TestDb) {
+        let (db, counter) = test.counted().await;
+        blog::create_tables(&db).await;
+        blog::create_notes(&db).await;
+        let (mut notes, mut articles) = (Vec::new(), Vec::new());
+        for at in 0..24 {
+            let topic = blog::topic(&db, "0").await;
+            articles.push((blog::article(&db, &topic, "a").await, topic));
+            notes.push(blog::note(&db, &format!("{at}")).await);
+        }
+        let recorded = RecordedConnection::new(db.clone());
+        counter.clear();
+        for size in 1..=24 {
+            let txn = recorded.begin().await.unwrap();
+            for note in &notes[..size] {
+                set_text(note, &format!("of {size}")).update(&txn).await.unwrap();
+            }
+            for (_, topic) in &articles[..size] {
+                let name = Set(format!("of {size}"));
+                topic::ActiveModel { name, ..topic.clone().into_active_model() }.update(&txn).await.unwrap();
+            }
+            txn.commit().await.unwrap();
+        }
+        for size in 1..=6 {
+            let txn = recorded.begin().await.unwrap();
+            for note in notes.drain(..size) {
+                note.delete(&txn).await.unwrap();
+            }
+            txn.commit().await.unwrap();
+        }
+        let texts: BTreeSet<String> = counter.take_statements().into_iter().collect();
+        for (beginning, most) in [
+            ("INSERT INTO \"note_record\"", 9 + 5),
+            ("INSERT INTO \"article_record\"", 9),
+            ("SELECT \"article\".", 9),
+        ] {
+            let of_it = texts.iter().filter(|sql| sql.replace('`', "\"").starts_with(beginning));
+            let count = of_it.count();
+            assert!((1..=most).contains(&count), "{beginning}: {count}");
+        }
+        for (at, (article, _)) in articles.iter().enumerate() {
+            assert_eq!(article.records().count(&db).await.unwrap(), 1 + 24 - at as u64);
+        }
+        // 21 of the notes were deleted.
+        assert_eq!(count(&db).await, 24 + (1..=24).sum::<u64>() + 21);
     }
 }

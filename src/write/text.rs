@@ -46,7 +46,9 @@ impl<'w> Writer<'w> {
         }
         if let (From::Values, Brought::Listed(2..)) = (from, brought) {
             // Nothing else leaves out the places that no row has.
-            sql.push(" AND ").column("v", &v_column(0)).push(" IS NOT NULL");
+            sql.push(" AND ")
+                .column("v", &v_column(0))
+                .push(" IS NOT NULL");
         }
         sql.finish()
     }
