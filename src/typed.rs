@@ -27,7 +27,7 @@ use crate::reads::{Reads, warn_unwatched};
 use crate::recorded::{ColumnOf, Recorded, column_named};
 use crate::recorder::{Recorder, value_of};
 use crate::redact::Redactor;
-use crate::write::{self, CHUNK};
+use crate::write::{CHUNK, list_length};
 use crate::{Event, Properties, RecordEntity, RecordError};
 
 /// The values of a key or of link columns, in their order.
@@ -522,8 +522,8 @@ pub(crate) fn among<E: EntityTrait>(places: Vec<Expr>, columns: &[String], links
 }
 
 fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -> Expr) -> Expr {
-    // Places that are over repeat the last.
-    let over = write::places(links.len()) - links.len();
+    // What is over repeats the last.
+    let over = list_length(links.len()) - links.len();
     let links = links
         .iter()
         .chain(links.last().into_iter().cycle().take(over));

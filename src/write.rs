@@ -37,14 +37,14 @@ pub(crate) use erasure::{Blank, Cell, nothing};
 /// Rows of one statement, as far as its parameters allow.
 pub(crate) const CHUNK: usize = 1_000;
 
-/// How many places a list of so many gets: a few sizes serve all, each at most half as large again as
-/// the one before, so that texts come again. One that is new costs a round trip to prepare it, and
-/// soon another that sqlx forgets, of a hundred to a connection.
-pub(crate) fn places(length: usize) -> usize {
-    let power = length.next_power_of_two();
-    match length {
-        CHUNK.. => length,
-        _ if length * 4 <= power * 3 => power / 4 * 3,
+/// The length of a list that holds so many: 1, 2, 3, 4, 6, 8, 12 and so on, so that texts come again.
+/// One that is new costs a round trip to prepare it, and soon another that sqlx forgets, of a hundred
+/// to a connection.
+pub(crate) fn list_length(count: usize) -> usize {
+    let power = count.next_power_of_two();
+    match count {
+        CHUNK.. => count,
+        _ if count * 4 <= power * 3 => power / 4 * 3,
         _ => power.min(CHUNK),
     }
 }
@@ -232,8 +232,8 @@ impl<'w> Writer<'w> {
         Ok(changed.rows_affected())
     }
 
-    /// The text of a statement for so many rows. Those for [`places`] come again and again, others
-    /// once.
+    /// The text of a statement for so many rows. Those of a [`list_length`] come again and again,
+    /// others once.
     fn text_of(
         &self,
         name: &'static str,
@@ -243,7 +243,7 @@ impl<'w> Writer<'w> {
         let rows = match brought {
             Brought::Arrays => 0,
             Brought::ArraysWithin => usize::MAX,
-            Brought::Listed(rows) if rows == places(rows) => rows,
+            Brought::Listed(rows) if rows == list_length(rows) => rows,
             Brought::Listed(_) => return build().into(),
         };
         self.shape.text((name, self.dialect.index(), rows), build)
@@ -353,12 +353,12 @@ impl<'w> Writer<'w> {
         };
         match (arrays, ends.flatten()) {
             (Err(mut cells), _) => {
-                let places = places(length).min(most);
+                let listed = list_length(length).min(most);
                 let width = cells.len() / length;
                 let over = cells[..width].iter().map(Value::as_null);
-                let over: Vec<Value> = over.cycle().take((places - length) * width).collect();
+                let over: Vec<Value> = over.cycle().take((listed - length) * width).collect();
                 cells.extend(over);
-                (Brought::Listed(places), cells)
+                (Brought::Listed(listed), cells)
             }
             (Ok(arrays), Some(ends)) => {
                 let cells = arrays.into_iter().chain(ends).collect();

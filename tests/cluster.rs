@@ -183,9 +183,9 @@ async fn a_writing_node_that_is_killed_loses_nothing_that_was_committed() {
 /// Rows are locked on the node that locks them, and on no other. Conflicts on rows that both write
 /// are tried again; a record of what another node's row was can be wrong, and `verify` puts it right.
 ///
-/// A transaction that the other node ends while a statement is prepared in it is not told, whoever
-/// writes (docs/reliability.md): so each node has its statements prepared first, and what is lost all
-/// the same is counted, and the same on every node.
+/// A client is not told that the other node ended its transaction while it prepared a statement, with
+/// or without this library (docs/reliability.md): so each node has its statements prepared first, and
+/// what is lost all the same is counted, and the same on every node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by scripts/cluster-test, which brings the cluster"]
 async fn what_two_writing_nodes_miss_is_repaired_by_verify() {
