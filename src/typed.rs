@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{
-    BinOper, Condition, Expr, ExprTrait, Func, LockType, Order, Query, SelectStatement,
+    BinOper, Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement,
 };
 use sea_orm::{
     ColumnTrait, ColumnType, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
@@ -681,8 +681,11 @@ fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
     let mut source = Query::select();
     source.expr(Expr::val(1)).from(E::default().table_ref());
     let mut newest = Query::select();
-    newest.expr(Func::max(newer(E::Record::RECORDED_AT)));
+    // Not by MAX, for which MariaDB and MySQL would read all records of the row.
+    newest.expr(newer(E::Record::RECORDED_AT));
     newest.from_as(E::Record::default().table_ref(), "newer");
+    newest.order_by_expr(newer(E::Record::RECORDED_AT), Order::Desc);
+    newest.limit(1);
     for (key, record) in &pairs {
         source.and_where(Expr::col((E::default(), *key)).eq(own(record)));
         newest.and_where(newer(*record).eq(own(record)));
@@ -702,7 +705,7 @@ fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
             .add_option(keys.map(|keys| have::<E::Record>(&columns, keys)))
             .add(E::Record::EVENT.is_not_in(Event::ENDINGS))
             .add(Expr::exists(source).not())
-            .add(own(&E::Record::RECORDED_AT).in_subquery(newest)),
+            .add(own(&E::Record::RECORDED_AT).eq(Expr::SubQuery(None, Box::new(newest.into())))),
     );
     for column in &columns {
         select.order_by_expr(own(column), Order::Asc);

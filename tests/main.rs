@@ -17,6 +17,7 @@
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
 //! | `interleavings`, `dropped_futures`, `faults` | races stepped by hand; saves that are given up; what breaks |
 //! | `cluster` | three nodes of Galera; run by `scripts/cluster-test` |
+//! | `long_histories` | what many records of one row cost |
 //! | `fuzz` | whatever goes in: rules, windows, statements, values |
 //! | `schemas` | tables of another schema than the connection's |
 //! | `macros`, `values` | what the macros take and refuse; every type of column and key |
@@ -54,6 +55,7 @@ mod import;
 mod interleavings;
 mod library;
 mod links;
+mod long_histories;
 mod macros;
 mod magazine;
 mod migration;

@@ -186,10 +186,9 @@ impl<'w> Writer<'w> {
             " LEFT JOIN "
         };
         sql.push(join);
-        match (self.dialect.has_lateral(), self.dialect.row_id()) {
-            (true, _) => self.latest_by_lateral(sql),
-            (_, Some(row_id)) => self.latest_by_row_id(sql, row_id),
-            _ => self.latest_by_maximum(sql),
+        match self.dialect.has_lateral() {
+            true => self.latest_by_lateral(sql),
+            false => self.latest_by_place(sql),
         }
     }
 
@@ -199,14 +198,23 @@ impl<'w> Writer<'w> {
         sql.push(" l ON TRUE");
     }
 
-    /// The index tells where the row of the latest record is, which is one seek less.
-    fn latest_by_row_id(&self, sql: &mut Sql, row_id: &str) {
+    /// By the row id, where the index tells that: a seek less than by key and time.
+    fn latest_by_place(&self, sql: &mut Sql) {
         table(sql, &self.shape.record);
-        sql.push(&format!(" l ON l.{row_id} = "));
-        self.last_of_row(sql, &format!("r.{row_id}"));
+        sql.push(" l ON ");
+        if let Some(row_id) = self.dialect.row_id() {
+            sql.push(&format!("l.{row_id} = "));
+            self.last_of_row(sql, &format!("r.{row_id}"));
+        } else {
+            self.same_key(sql, "l", |column| &column.name);
+            let recorded_at = &self.shape.recorded_at;
+            sql.push(" AND ").column("l", recorded_at).push(" = ");
+            self.last_of_row(sql, &self.quoted("r", recorded_at));
+        }
     }
 
-    /// A subquery for this of the latest record of a row.
+    /// A subquery for this of the latest record of a row. Not by MAX, for which MariaDB and MySQL read
+    /// all records of the row where its key comes from outside the subquery.
     fn last_of_row(&self, sql: &mut Sql, what: &str) {
         sql.push(&format!("(SELECT {what} FROM "));
         table(sql, &self.shape.record);
@@ -215,20 +223,6 @@ impl<'w> Writer<'w> {
         sql.push(" ORDER BY ")
             .column("r", &self.shape.recorded_at)
             .push(" DESC LIMIT 1)");
-    }
-
-    fn latest_by_maximum(&self, sql: &mut Sql) {
-        table(sql, &self.shape.record);
-        sql.push(" l ON ");
-        self.same_key(sql, "l", |column| &column.name);
-        sql.push(" AND ")
-            .column("l", &self.shape.recorded_at)
-            .push(" = (SELECT MAX(");
-        sql.column("r", &self.shape.recorded_at).push(") FROM ");
-        table(sql, &self.shape.record);
-        sql.push(" r WHERE ");
-        self.same_key(sql, "r", |column| &column.name);
-        sql.push(")");
     }
 
     pub(super) fn same_key(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {

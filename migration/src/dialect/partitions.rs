@@ -419,7 +419,8 @@ impl Target {
         format!("INSERT INTO {to} ({columns}) SELECT {theirs} {missing}")
     }
 
-    /// The latest record of each row in a table that was taken out, where the row has no later one.
+    /// The latest record of each row in a table that was taken out, where the row has no later one:
+    /// that is looked for by a seek, where MAX would have MariaDB and MySQL read all records of the row.
     fn latest_of(&self, table: &str) -> String {
         let (from, to) = (self.name(table), self.name(&self.table));
         let (keys, at) = (self.list("", &self.key), self.quoted(&self.recorded_at));
@@ -433,7 +434,7 @@ impl Target {
         format!(
             "FROM {from} o INNER JOIN (SELECT {keys}, MAX({at}) AS {at} FROM {from} GROUP BY {keys}) l \
              ON {} AND l.{at} = o.{at} \
-             WHERE COALESCE((SELECT MAX(x.{at}) FROM {to} x WHERE {}) < o.{at}, TRUE)",
+             WHERE COALESCE((SELECT x.{at} FROM {to} x WHERE {} ORDER BY x.{at} DESC LIMIT 1) < o.{at}, TRUE)",
             same("l"),
             same("x")
         )
