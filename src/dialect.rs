@@ -37,6 +37,15 @@ pub(crate) enum BucketSeek {
     Union,
 }
 
+/// Ways to write a record by itself; see `write/one.rs`.
+#[derive(Clone, Copy)]
+pub(crate) enum One {
+    /// A record of what has not changed conflicts with the latest one.
+    Conflict,
+    /// The latest record is looked for by a constant.
+    Constant,
+}
+
 /// A statement under construction: its text, and its values in the order of their placeholders.
 #[derive(Debug)]
 pub(crate) struct Sql {
@@ -267,23 +276,22 @@ impl Dialect {
     }
 
     /// The time of a new record: now, or a microsecond after the latest record where that is not
-    /// before now. Binds `now` [`stamp_bindings`](Self::stamp_bindings) times.
-    pub(crate) fn stamp(self, sql: &mut Sql, latest: &str) {
+    /// before now. `now` is written [`stamp_bindings`](Self::stamp_bindings) times.
+    pub(crate) fn stamp(self, sql: &mut Sql, latest: &str, now: impl Fn(&mut Sql) -> &mut Sql) {
         match self.0 {
             DbBackend::Postgres => {
-                sql.push("GREATEST(").placeholder();
+                now(sql.push("GREATEST("));
                 sql.push(&format!(", {latest} + interval '1 microsecond')"));
             }
             DbBackend::MySql => {
-                sql.push(&format!("CASE WHEN {latest} >= ")).placeholder();
-                sql.push(&format!(" THEN {latest} + INTERVAL 1 MICROSECOND ELSE "))
-                    .placeholder();
+                now(sql.push(&format!("CASE WHEN {latest} >= ")));
+                now(sql.push(&format!(" THEN {latest} + INTERVAL 1 MICROSECOND ELSE ")));
                 sql.push(" END");
             }
             _ => {
-                sql.push(&format!("CASE WHEN {latest} >= ")).placeholder();
-                sql.push(&format!(" THEN {} ELSE ", sqlite_next_microsecond(latest)))
-                    .placeholder();
+                now(sql.push(&format!("CASE WHEN {latest} >= ")));
+                let next = sqlite_next_microsecond(latest);
+                now(sql.push(&format!(" THEN {next} ELSE ")));
                 sql.push(" END");
             }
         }
@@ -514,6 +522,15 @@ impl Dialect {
     /// takes no lock, and may fail without an end to the transaction.
     pub(crate) fn packs_rows(self) -> bool {
         self.0 == DbBackend::Sqlite
+    }
+
+    /// How a record by itself is written; none where that is a chunk of one as well.
+    pub(crate) fn one(self) -> Option<One> {
+        match self.0 {
+            DbBackend::Sqlite => Some(One::Conflict),
+            DbBackend::MySql => Some(One::Constant),
+            _ => None,
+        }
     }
 
     /// What a row is found by whose place an index tells (SQLite, "Rowid Tables").

@@ -4,6 +4,7 @@
 //! is inserted, with a time after that of `l`. Columns that the source table holds in the same form
 //! are taken from there in SQL (`s`), so that a fan-out carries keys and properties alone.
 //!
+//! `write/one.rs` records a single row where that is quicker by another statement;
 //! `write/compare.rs` reads what would be written, `write/carry.rs` copies records to a later moment,
 //! `write/remove.rs` takes records away, `write/erasure.rs` what they say; `write/audit.rs` says under
 //! access control what a statement reads and writes.
@@ -16,6 +17,7 @@ mod audit;
 mod carry;
 mod compare;
 mod erasure;
+mod one;
 mod remove;
 mod text;
 
@@ -136,6 +138,12 @@ impl<'w> Writer<'w> {
 
     /// Records rows whose values are all at hand, if they changed.
     pub(crate) async fn values(&self, event: Event, rows: Vec<Row>) -> Result<(), DbErr> {
+        if let Some(way) = self.dialect.one().filter(|_| !self.stamp.fixed) {
+            for row in rows {
+                self.one(way, event, row).await?;
+            }
+            return Ok(());
+        }
         self.insert(From::Values, Where::Changed, event, rows)
             .await
             .map(drop)

@@ -100,7 +100,7 @@ impl Writer<'_> {
             flag(&mut sql, &format!("NOT ({same})"), &format!("differs{at}"));
         }
         sql.push(" FROM ");
-        self.rows(&mut sql, From::Values, rows, true);
+        self.timed(&mut sql, |sql| self.rows(sql, From::Values, rows, true));
         self.join_latest(&mut sql, From::Values);
         self.condition(&mut sql, From::Values, Where::Seen);
         sql.finish()

@@ -53,12 +53,11 @@ impl<'w> Writer<'w> {
         sql.finish()
     }
 
-    /// Up to the time of the record: the event, the values and the context are to follow.
-    pub(super) fn insert_into(&self, from: From, which: Where) -> Sql {
+    /// The columns of a record: its key, time and event, the values and the context.
+    pub(super) fn insert_into_columns(&self, sql: &mut Sql) {
         let shape = self.shape;
-        let mut sql = self.dialect.sql();
         sql.push("INSERT INTO ");
-        table(&mut sql, &shape.record);
+        table(sql, &shape.record);
         let standard = [&shape.recorded_at, &shape.event];
         let names = shape.key.iter().map(|column| &column.name).chain(standard);
         let kept = shape.context.iter().flatten();
@@ -67,7 +66,15 @@ impl<'w> Writer<'w> {
             .list(names, ", ", |sql, name| {
                 sql.ident(name);
             })
-            .push(") SELECT ");
+            .push(")");
+    }
+
+    /// Up to the time of the record: the event, the values and the context are to follow.
+    pub(super) fn insert_into(&self, from: From, which: Where) -> Sql {
+        let shape = self.shape;
+        let mut sql = self.dialect.sql();
+        self.insert_into_columns(&mut sql);
+        sql.push(" SELECT ");
         for (index, column) in shape.key.iter().enumerate() {
             match from {
                 From::Run => sql.column("s", &column.source),
@@ -81,13 +88,13 @@ impl<'w> Writer<'w> {
             }
             false => {
                 let latest = self.latest(&shape.recorded_at);
-                self.dialect.stamp(&mut sql, &latest);
+                self.dialect.stamp(&mut sql, &latest, Sql::placeholder);
             }
         }
         sql
     }
 
-    fn event_and_values(&self, sql: &mut Sql, from: From, which: Where) {
+    pub(super) fn event_and_values(&self, sql: &mut Sql, from: From, which: Where) {
         if which == Where::Seen {
             self.seen_event_and_values(sql, from);
             return;
@@ -132,16 +139,25 @@ impl<'w> Writer<'w> {
 
     /// The rows, joined with the latest record of each.
     pub(super) fn rows_and_latest(&self, sql: &mut Sql, from: From, brought: Brought) {
-        self.rows_and_source(sql, from, brought);
+        self.timed(sql, |sql| self.rows_brought(sql, from, brought));
+        self.join_source(sql, from, brought);
         self.join_latest(sql, from);
     }
 
-    /// `v`, joined with the source where its columns are needed.
+    /// The rows, joined with the source where its columns are needed.
     fn rows_and_source(&self, sql: &mut Sql, from: From, brought: Brought) {
+        self.rows_brought(sql, from, brought);
+        self.join_source(sql, from, brought);
+    }
+
+    fn rows_brought(&self, sql: &mut Sql, from: From, brought: Brought) {
         match brought {
             Brought::Listed(rows) => self.rows(sql, from, rows, false),
             Brought::Arrays | Brought::ArraysWithin => self.arrays(sql, from),
         }
+    }
+
+    fn join_source(&self, sql: &mut Sql, from: From, brought: Brought) {
         if from == From::Source {
             sql.push(" INNER JOIN ");
             table(sql, &self.shape.source);
@@ -207,10 +223,23 @@ impl<'w> Writer<'w> {
             self.last_of_row(sql, &format!("r.{row_id}"));
         } else {
             self.same_key(sql, "l", |column| &column.name);
-            let recorded_at = &self.shape.recorded_at;
-            sql.push(" AND ").column("l", recorded_at).push(" = ");
-            self.last_of_row(sql, &self.quoted("r", recorded_at));
+            sql.push(" AND ").column("l", &self.shape.recorded_at);
+            sql.push(&format!(" = v.{LATEST_AT}"));
         }
+    }
+
+    /// `v`, with the time of each row's latest record where that is what it is joined by. MariaDB
+    /// would look it up twice, for the join and for its condition, if the limit, which is none, did
+    /// not have it write the rows down.
+    pub(super) fn timed(&self, sql: &mut Sql, rows: impl FnOnce(&mut Sql)) {
+        if self.dialect.has_lateral() || self.dialect.row_id().is_some() {
+            return rows(sql);
+        }
+        sql.push("(SELECT v.*, ");
+        self.last_of_row(sql, &self.quoted("r", &self.shape.recorded_at));
+        sql.push(&format!(" AS {LATEST_AT} FROM "));
+        rows(sql);
+        sql.push(&format!(" LIMIT {}) v", u64::MAX));
     }
 
     /// A subquery for this of the latest record of a row. Not by MAX, for which MariaDB and MySQL read
@@ -252,15 +281,8 @@ impl<'w> Writer<'w> {
                 sql.push(")");
             }
             Where::Changed => {
-                sql.push(&format!(
-                    " WHERE ({recorded_at} IS NULL OR {event} IN ('{DELETED}', '{ERASED}')"
-                ));
-                for (column, value) in self.values_of(from) {
-                    sql.push(" OR NOT (");
-                    self.dialect
-                        .same(sql, &column.ty, &self.latest(&column.name), &value);
-                    sql.push(")");
-                }
+                sql.push(&format!(" WHERE ({recorded_at} IS NULL OR "));
+                self.differs(sql, &self.values_of(from));
                 sql.push(")");
             }
             Where::Seen => {
@@ -275,6 +297,18 @@ impl<'w> Writer<'w> {
                 sql.push(&format!("{event} = '{DELETED}'))"));
             }
             Where::Marked => drop(sql.push(" WHERE 1 = 1")),
+        }
+    }
+
+    /// Whether the latest record says something else than these values.
+    pub(super) fn differs(&self, sql: &mut Sql, values: &[(&Column, String)]) {
+        let event = self.latest(&self.shape.event);
+        sql.push(&format!("{event} IN ('{DELETED}', '{ERASED}')"));
+        for (column, value) in values {
+            sql.push(" OR NOT (");
+            self.dialect
+                .same(sql, &column.ty, &self.latest(&column.name), value);
+            sql.push(")");
         }
     }
 
@@ -316,6 +350,9 @@ impl<'w> Writer<'w> {
         sql.finish()
     }
 }
+
+/// What the time of a row's latest record is called among the columns of `v`.
+const LATEST_AT: &str = "latest_at";
 
 /// The name that a derived table gives its columns.
 pub(super) fn v_column(index: usize) -> String {

@@ -1,0 +1,130 @@
+//! One record by itself, of a row whose values are all at hand: what a save outside a recorded
+//! transaction writes.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, Value};
+
+use super::text::table;
+use super::{Brought, From, Where, Writer};
+use crate::Event;
+use crate::dialect::{One, bind_time};
+use crate::plan::Column;
+use crate::typed::Row;
+
+impl<'w> Writer<'w> {
+    /// Records a row, if it changed.
+    pub(super) async fn one(&self, way: One, event: Event, row: Row) -> Result<(), DbErr> {
+        let (text, values) = match way {
+            One::Conflict => (self.one_by_conflict(), self.bound_once(event, row)),
+            One::Constant => (self.one_by_constant(), self.key_bound_twice(event, row)),
+        };
+        self.write(text, values).await.map(drop)
+    }
+
+    fn bound_once(&self, event: Event, row: Row) -> Vec<Value> {
+        let fixed: [Value; 2] = [bind_time(self.stamp.at), event.as_str().into()];
+        let own = row.key.into_iter().chain(row.values);
+        let values = fixed.into_iter().chain(self.context.iter().cloned());
+        values.chain(own).collect()
+    }
+
+    fn key_bound_twice(&self, event: Event, row: Row) -> Vec<Value> {
+        let mut values = self.bindings(event, Where::Changed);
+        values.extend(row.key.iter().cloned());
+        values.extend(row.values.into_iter().chain(row.key));
+        values
+    }
+
+    /// An INSERT … SELECT that reads the table it writes to lays what it finds into a temporary one
+    /// first (SQLite's `insert.c`, `readsTable`), which costs more than the record does. An INSERT of
+    /// VALUES does not, also where a subquery in them reads the table. So the time of the record tells
+    /// whether the row has changed: if it has not, that is the time of the latest record, and the
+    /// primary key, which is the key of the row and this time, lets no second one in.
+    ///
+    /// Placeholders have numbers, since some are written twice.
+    fn one_by_conflict(&self) -> Arc<str> {
+        self.text_of("one", Brought::Listed(1), || {
+            let shape = self.shape;
+            let mut numbers = 1..;
+            let mut number = || {
+                numbers
+                    .next()
+                    .map_or_else(String::new, |at| format!("?{at}"))
+            };
+            let (now, event) = (number(), number());
+            let mut bound = |column: &'w Column| (column, self.bound(column, &number()));
+            let context: Vec<_> = shape.context.iter().flatten().map(&mut bound).collect();
+            let key: Vec<_> = shape.key.iter().map(&mut bound).collect();
+            let values: Vec<_> = shape.values().map(&mut bound).collect();
+
+            let mut sql = self.dialect.sql();
+            self.insert_into_columns(&mut sql);
+            sql.push(" VALUES (");
+            for (_, key) in &key {
+                sql.push(key).push(", ");
+            }
+            sql.push("COALESCE((SELECT CASE WHEN ");
+            self.differs(&mut sql, &values);
+            let recorded_at = self.latest(&shape.recorded_at);
+            sql.push(" THEN ");
+            self.dialect
+                .stamp(&mut sql, &recorded_at, |sql| sql.push(&now));
+            sql.push(&format!(" ELSE {recorded_at} END FROM "));
+            table(&mut sql, &shape.record);
+            sql.push(" l WHERE ")
+                .list(&key, " AND ", |sql, (column, key)| {
+                    sql.column("l", &column.name).push(" = ").push(key);
+                });
+            sql.push(&format!(
+                " ORDER BY {recorded_at} DESC LIMIT 1), {now}), {event}"
+            ));
+            for (_, value) in values.iter().chain(&context) {
+                sql.push(", ").push(value);
+            }
+            sql.push(") ON CONFLICT (");
+            let key = shape.key.iter().map(|column| &column.name);
+            sql.list(key.chain([&shape.recorded_at]), ", ", |sql, name| {
+                sql.ident(name);
+            });
+            sql.push(") DO NOTHING");
+            sql.finish()
+        })
+    }
+
+    /// As a chunk of one, but that the key is bound where the latest record is looked for: of a
+    /// constant MAX is the end of an index, found before the statement runs.
+    fn one_by_constant(&self) -> Arc<str> {
+        self.text_of("one", Brought::Listed(1), || {
+            let (shape, from, which) = (self.shape, From::Values, Where::Changed);
+            let mut sql = self.insert_into(from, which);
+            self.event_and_values(&mut sql, from, which);
+            self.context_cells(&mut sql);
+            sql.push(" FROM ");
+            self.rows(&mut sql, from, 1, false);
+            sql.push(" LEFT JOIN ");
+            table(&mut sql, &shape.record);
+            sql.push(" l ON ");
+            self.same_key(&mut sql, "l", |column| &column.name);
+            sql.push(" AND ").column("l", &shape.recorded_at);
+            sql.push(" = (SELECT MAX(")
+                .column("r", &shape.recorded_at)
+                .push(") FROM ");
+            table(&mut sql, &shape.record);
+            sql.push(" r WHERE ")
+                .list(&shape.key, " AND ", |sql, column| {
+                    sql.column("r", &column.name).push(" = ");
+                    column.write(sql, self.dialect, |sql| sql.placeholder());
+                });
+            sql.push(")");
+            self.condition(&mut sql, from, which);
+            sql.finish()
+        })
+    }
+
+    fn bound(&self, column: &Column, place: &str) -> String {
+        let mut sql = self.dialect.sql();
+        column.write(&mut sql, self.dialect, |sql| sql.push(place));
+        sql.finish()
+    }
+}
