@@ -125,12 +125,11 @@ impl Capture<'_> {
         for run in made {
             self.made_here(plan, &run, &mut others).await?;
         }
-        let mut notes: Vec<(Key, Note)> = notes.into_iter().collect();
-        notes.sort_by(|(a, _), (b, _)| compare(a, b));
-        let alike = |a: &(Key, Note), b: &(Key, Note)| {
-            a.1.is_first() && b.1.is_first() && follow_each_other(&a.0, &b.0)
-        };
-        for notes in notes.chunk_by(alike) {
+        let (mut first, rest): (Vec<_>, Vec<_>) =
+            notes.into_iter().partition(|(_, note)| note.is_first());
+        others.extend(rest);
+        first.sort_by(|(a, _), (b, _)| compare(a, b));
+        for notes in first.chunk_by(|(a, _), (b, _)| follow_each_other(a, b)) {
             match run_of(notes) {
                 Some(run) => self.made_here(plan, &run, &mut others).await?,
                 None => others.extend_from_slice(notes),
@@ -357,8 +356,7 @@ impl Capture<'_> {
 
     /// Goes on from rows that were looked at because of others, whether or not they changed.
     fn propagate(&self, plan: &dyn Plan, models: &Models) -> Result<(), DbErr> {
-        let registry = registry();
-        let node = registry.node_of(plan.shape().type_id)?;
+        let node = registry().node_of(plan.shape().type_id)?;
         for listener in node.map_or(&[][..], |node| &node.listeners) {
             match listener.columns() {
                 Some(columns) => {
@@ -411,10 +409,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The run of notes whose keys follow each other.
+/// The run of notes whose keys follow each other, if they are enough.
 fn run_of(notes: &[(Key, Note)]) -> Option<Run> {
     let keys: Vec<Key> = notes.iter().map(|(key, _)| key.clone()).collect();
-    Run::of(&keys).filter(|_| notes.iter().all(|(_, note)| note.is_first()))
+    Run::of(&keys)
 }
 
 /// What to call it when a row that was noted is there: one that was deleted came back.

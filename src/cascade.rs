@@ -7,8 +7,7 @@
 //! declared, the rows that depend on the row are taken for such that may go.
 
 use std::any::TypeId;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 
 use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Condition, ForeignKeyAction};
@@ -16,11 +15,12 @@ use sea_orm::{DbErr, EntityTrait, ModelTrait, RelationDef};
 
 use crate::Event;
 use crate::bulk::Pages;
+use crate::by_type::ByType;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::listen::{Listener, full_name, names};
 use crate::recorded::column_named;
-use crate::registry::{HookedEntity, Hooks, Node, Registry, registry};
+use crate::registry::{HookedEntity, Hooks, Node, registry};
 use crate::typed::{Key, have, key_of, link_of};
 use crate::write::CHUNK;
 
@@ -99,11 +99,7 @@ impl ForeignKey {
 
 /// Hands the foreign keys of all entities with hooks to those that they reference, as far as they
 /// lead to something that is recorded or watched.
-pub(crate) fn spread(
-    hooks: &Hooks,
-    watched: Vec<(TypeId, ForeignKey)>,
-    nodes: &mut HashMap<TypeId, Node>,
-) {
+pub(crate) fn spread(hooks: &Hooks, watched: Vec<(TypeId, ForeignKey)>, nodes: &mut ByType<Node>) {
     let mut keys: Vec<(TypeId, ForeignKey)> = Vec::new();
     for child in hooks.values().flatten() {
         for relation in (child.relations)() {
@@ -154,7 +150,6 @@ impl Cut {
 /// recursion, since a chain of rows can be long.
 pub(crate) struct Walk<'w> {
     conn: Connection<'w>,
-    registry: Arc<Registry>,
     notes: Buffer,
     steps: Vec<Step>,
     seen: HashSet<(TypeId, Key, bool)>,
@@ -172,7 +167,6 @@ impl<'w> Walk<'w> {
     pub(crate) fn new(conn: Connection<'w>) -> Self {
         Self {
             conn,
-            registry: registry(),
             notes: Buffer::default(),
             steps: Vec::new(),
             seen: HashSet::new(),
@@ -208,8 +202,7 @@ impl<'w> Walk<'w> {
     where
         M: ModelTrait + Sync + 'static,
     {
-        let registry = Arc::clone(&self.registry);
-        let Some(node) = registry.any_node(TypeId::of::<M::Entity>()) else {
+        let Some(node) = registry().any_node(TypeId::of::<M::Entity>()) else {
             return Ok(());
         };
         for listener in &node.listeners {
@@ -256,9 +249,8 @@ impl<'w> Walk<'w> {
         M: ModelTrait + Sync + 'static,
     {
         let plan = &listener.dependent;
-        let registry = Arc::clone(&self.registry);
         let goes_on = match cut {
-            Cut::All => registry.going_on(plan.shape().type_id),
+            Cut::All => registry().going_on(plan.shape().type_id),
             _ => None,
         };
         for condition in conditions(listener, models) {
@@ -327,7 +319,7 @@ where
             .filter_map(|it| column_named::<E>(it))
             .collect();
         let mut pages = Pages::<E>::of(Condition::all().add(have::<E>(&columns, &links)));
-        let registry = Arc::clone(&walk.registry);
+        let registry = registry();
         let entity = TypeId::of::<E>();
         let plan = registry
             .any_node(entity)

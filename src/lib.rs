@@ -100,7 +100,7 @@
 //! | file | its part |
 //! | --- | --- |
 //! | `recorded.rs`, `recorder.rs` | the traits and the builder that a user writes |
-//! | `plan.rs`, `typed.rs`, `typed/`, `registry.rs` | the checked plan, its window on typed entities, who is who |
+//! | `plan.rs`, `typed.rs`, `typed/`, `registry.rs`, `by_type.rs` | the checked plan, its window on typed entities, who is who |
 //! | `hooks.rs`, `hooks/`, `handover.rs`, `operation.rs` | what `#[record_hooks]` calls, and the transaction that a save needs |
 //! | `connection.rs`, `context.rs` | connections that know who acts, recorded transactions |
 //! | `unseen.rs`, `unseen/` | which statements go past the hooks |
@@ -137,6 +137,7 @@ mod around;
 mod backfill;
 pub mod book;
 mod bulk;
+mod by_type;
 mod capture;
 mod carry;
 mod cascade;

@@ -5,7 +5,7 @@
 //! but the last a guard, which locks what a row comes to depend on.
 
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -15,6 +15,7 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryTrait, RelationDef, Select};
 
+use crate::by_type::ByType;
 use crate::cascade::ForeignKey;
 use crate::erased::Connection;
 use crate::keys;
@@ -387,7 +388,7 @@ impl Guard {
 }
 
 /// Marks the listeners from which a change may come back to them.
-pub(crate) fn mark_cycles(nodes: &HashMap<TypeId, Node>) {
+pub(crate) fn mark_cycles(nodes: &ByType<Node>) {
     for listener in nodes.values().flat_map(|node| &node.listeners) {
         let start = listener.dependent.shape().type_id;
         let comes_back = reached(nodes, start).contains(&start);
@@ -396,7 +397,7 @@ pub(crate) fn mark_cycles(nodes: &HashMap<TypeId, Node>) {
 }
 
 /// The recorded entities that depend on an entity, also by way of others.
-pub(crate) fn reached(nodes: &HashMap<TypeId, Node>, from: TypeId) -> HashSet<TypeId> {
+pub(crate) fn reached(nodes: &ByType<Node>, from: TypeId) -> HashSet<TypeId> {
     let next = |entity: TypeId| {
         let listeners = nodes.get(&entity).map_or(&[][..], |node| &node.listeners);
         listeners

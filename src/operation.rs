@@ -43,8 +43,7 @@ where
     C: ConnectionTrait,
     O: Operation,
 {
-    let registry = registry();
-    let node = registry.node_to_delete::<E>()?;
+    let node = registry().node_to_delete::<E>()?;
     let Some(node) = node.filter(|node| operation.concerns(node)) else {
         return operation.run(db).await;
     };
@@ -63,9 +62,11 @@ where
         // On the connection itself, so that the hooks see the pause.
         Target::Recorded(recorded) if recorded.is_paused() => operation.run(db).await,
         Target::Transaction(txn) if O::IN_PARTS || wants_savepoint(node, Dialect::of(txn)) => {
-            in_transaction(txn, TransactionOptions::default(), anonymous(), operation).await
+            let options = TransactionOptions::default();
+            Box::pin(in_transaction(txn, options, anonymous(), operation)).await
         }
-        _ => apart(db, operation).await,
+        // Boxed, as the one above: kilobytes, in every future that saves.
+        _ => Box::pin(apart(db, operation)).await,
     }
 }
 
@@ -81,8 +82,7 @@ where
     O: Operation,
 {
     let target = Target::of(db);
-    let registry = registry();
-    let node = registry.node_to_delete::<E>()?;
+    let node = registry().node_to_delete::<E>()?;
     let is_recorded = node.is_some_and(|node| operation().concerns(node));
     let patient = target.is_pool() && !hooks::is_paused(&target) && is_recorded;
     let most = if patient { PATIENCE } else { 1 };

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait};
 
+use crate::by_type::ByType;
 use crate::cascade::{Cut, ForeignKey, Reach, reach, spread};
 use crate::dialect::Dialect;
 use crate::listen::{Guard, Listener, Path, mark_cycles, reached};
@@ -161,11 +162,11 @@ impl Node {
 
 #[derive(Default)]
 pub(crate) struct Registry {
-    nodes: HashMap<TypeId, Node>,
+    nodes: ByType<Node>,
     /// Entities that are known to call the hooks.
-    hooked: HashMap<TypeId, HookedEntity>,
+    hooked: ByType<HookedEntity>,
     /// The record tables of those who depend on an entity, also by way of others.
-    dependents: HashMap<TypeId, Vec<String>>,
+    dependents: ByType<Vec<String>>,
     /// The schemas of the recorded and watched tables, by their names in lower case.
     tables: HashMap<String, Vec<Option<String>>>,
 }
@@ -174,27 +175,21 @@ impl Registry {
     /// What the hooks of `E` have to do, once they are called; nothing where it is neither recorded
     /// nor watched.
     pub(crate) fn called<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
-        self.is_hooked::<E>()?;
-        self.node::<E>()
+        let node = self.called_to_delete::<E>()?;
+        Ok(node.filter(|node| !node.is_idle()))
     }
 
-    fn is_hooked<E: EntityTrait>(&self) -> Result<(), RecordError> {
-        let entity = TypeId::of::<E>();
-        match self.nodes.get(&entity) {
-            None if !self.hooked.contains_key(&entity) => Err(RecordError::plan(
+    /// [`called`](Self::called), for the hooks around a deletion.
+    pub(crate) fn called_to_delete<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
+        match self.node_to_delete::<E>()? {
+            None if !self.hooked.contains_key(&TypeId::of::<E>()) => Err(RecordError::plan(
                 table_name::<E>(),
                 "its hooks are called, but nobody registered it; write \
                  `register_static!(Registration::hooked::<ActiveModel>())`, and \
                  `register_static!(Registration::recorded::<Entity>())` if it is recorded",
             )),
-            _ => Ok(()),
+            node => Ok(node),
         }
-    }
-
-    /// [`called`](Self::called), for the hooks around a deletion.
-    pub(crate) fn called_to_delete<E: EntityTrait>(&self) -> Result<Option<&Node>, RecordError> {
-        self.is_hooked::<E>()?;
-        self.node_to_delete::<E>()
     }
 
     /// How `E` is recorded and watched; not at all, for most entities.
@@ -308,7 +303,7 @@ impl Registry {
             _ => true,
         };
         self.tables
-            .get(table)
+            .get(&table.to_lowercase())
             .is_some_and(|known| known.iter().any(same))
     }
 
@@ -368,21 +363,22 @@ fn path<E: Recorded>(hooks: &Hooks, relations: Vec<RelationDef>) -> Result<Path,
 }
 
 static BY_HAND: RwLock<Vec<Registration>> = RwLock::new(Vec::new());
-static REGISTRY: RwLock<Option<Arc<Registry>>> = RwLock::new(None);
+static REGISTRY: RwLock<Option<&Registry>> = RwLock::new(None);
 
-/// The registry of this process, built when it is first asked for.
-pub(crate) fn registry() -> Arc<Registry> {
-    if let Some(registry) = &*REGISTRY.read().unwrap_or_else(PoisonError::into_inner) {
-        return Arc::clone(registry);
+/// The registry of this process, built when it is first asked for, and kept for good: every hook asks
+/// for it, and one that a registration by hand outdates is small.
+pub(crate) fn registry() -> &'static Registry {
+    if let Some(registry) = *REGISTRY.read().unwrap_or_else(PoisonError::into_inner) {
+        return registry;
     }
     let mut slot = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
     let build = || {
         let by_hand = BY_HAND.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = inventory::iter::<Registration>().copied().collect();
         all.extend(by_hand.iter().copied());
-        Arc::new(Registry::build(&all))
+        &*Box::leak(Box::new(Registry::build(&all)))
     };
-    Arc::clone(slot.get_or_insert_with(build))
+    slot.get_or_insert_with(build)
 }
 
 /// Registers an entity that the macros did not.
@@ -420,8 +416,7 @@ pub fn register(registration: Registration) {
 /// # }
 /// ```
 pub fn check() -> Result<(), Vec<RecordError>> {
-    let registry = registry();
-    let errors: Vec<_> = registry
+    let errors: Vec<_> = registry()
         .nodes
         .values()
         .filter_map(|node| node.error.clone())

@@ -2,7 +2,7 @@
 
 mod sql;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -34,13 +34,14 @@ pub(crate) struct Unseen {
     shared: bool,
     /// Whether SeaORM inserts all links of a row at once, as it does where there is RETURNING.
     inserts_many: bool,
-    /// Saves under way, by table.
-    covered: Mutex<HashMap<String, Covered>>,
+    /// Saves under way, by table, of which there are few.
+    covered: Mutex<Vec<Covered>>,
 }
 
 /// What is under way on a table.
 #[derive(Debug, Default)]
 struct Covered {
+    table: String,
     /// How many let any statement pass.
     free: usize,
     /// Statements that were announced and not sent.
@@ -83,7 +84,8 @@ impl Unseen {
     pub(crate) fn announce(&self, table: &str) {
         if self.policy != UnseenWrites::Allow {
             let mut covered = lock(&self.covered);
-            let covered = covered.entry(table.to_lowercase()).or_default();
+            let at = place(&mut covered, table);
+            let covered = &mut covered[at];
             covered.announced += 1;
             covered.within += usize::from(covered.operations > 0);
         }
@@ -95,25 +97,26 @@ impl Unseen {
         if self.policy == UnseenWrites::Allow || self.shared {
             return None;
         }
-        let table = table.to_lowercase();
         let mut covered = lock(&self.covered);
-        covered.entry(table.clone()).or_default().operations += 1;
+        let place = place(&mut covered, table);
+        covered[place].operations += 1;
         Some(Covering {
             unseen: self,
-            table,
+            place,
         })
     }
 
     /// Lets every statement on this table pass, until [`bind`](Self::bind).
     pub(crate) fn free(&self, table: &str) {
         let mut covered = lock(&self.covered);
-        covered.entry(table.to_lowercase()).or_default().free += 1;
+        let at = place(&mut covered, table);
+        covered[at].free += 1;
     }
 
     pub(crate) fn bind(&self, table: &str) {
-        if let Some(covered) = lock(&self.covered).get_mut(&table.to_lowercase()) {
-            covered.free -= 1;
-        }
+        let mut covered = lock(&self.covered);
+        let at = place(&mut covered, table);
+        covered[at].free -= 1;
     }
 
     /// Whether a statement on this table was announced, which it then no longer is. Within a
@@ -121,7 +124,7 @@ impl Unseen {
     /// inserts or deletes them at once.
     fn covers(&self, table: &str, statement: &str) -> bool {
         let mut covered = lock(&self.covered);
-        let Some(covered) = covered.get_mut(table) else {
+        let Some(covered) = covered.iter_mut().find(|covered| covered.is_of(table)) else {
             return false;
         };
         if covered.free > 0 {
@@ -143,13 +146,12 @@ impl Unseen {
             return Ok(());
         }
         for write in sql::writes(text, prepared) {
-            let table = write.table.to_lowercase();
-            let is_recorded = registry().sees(write.schema.as_deref(), &table);
-            if !is_recorded || self.covers(&table, write.statement) {
+            let is_recorded = registry().sees(write.schema.as_deref(), &write.table);
+            if !is_recorded || self.covers(&write.table, write.statement) {
                 continue;
             }
             if self.policy == UnseenWrites::Refuse {
-                let (statement, table) = (write.statement, write.table);
+                let (statement, table) = (write.statement, write.table.into_owned());
                 return Err(RecordError::Unseen { statement, table }.into());
             }
             warn_once(text, &write);
@@ -162,13 +164,13 @@ impl Unseen {
 #[must_use]
 pub(crate) struct Covering<'u> {
     unseen: &'u Unseen,
-    table: String,
+    place: usize,
 }
 
 impl Drop for Covering<'_> {
     fn drop(&mut self) {
         let mut covered = lock(&self.unseen.covered);
-        let covered = covered.entry(std::mem::take(&mut self.table)).or_default();
+        let covered = &mut covered[self.place];
         covered.operations -= 1;
         if covered.operations == 0 {
             covered.announced -= std::mem::take(&mut covered.within);
@@ -176,10 +178,30 @@ impl Drop for Covering<'_> {
     }
 }
 
+impl Covered {
+    /// Whether it is of a table of this name, which some databases write in any case.
+    fn is_of(&self, table: &str) -> bool {
+        self.table.eq_ignore_ascii_case(table)
+            || !self.table.is_ascii() && self.table.to_lowercase() == table.to_lowercase()
+    }
+}
+
+/// Where a table stands among those that are covered; once there, it stays.
+fn place(covered: &mut Vec<Covered>, table: &str) -> usize {
+    let at = covered.iter().position(|covered| covered.is_of(table));
+    at.unwrap_or_else(|| {
+        covered.push(Covered {
+            table: table.to_owned(),
+            ..Covered::default()
+        });
+        covered.len() - 1
+    })
+}
+
 /// How many texts are remembered; a program that writes values into its SQL has no end of them.
 const REMEMBERED: usize = 1_000;
 
-fn warn_once(text: &str, write: &sql::Write) {
+fn warn_once(text: &str, write: &sql::Write<'_>) {
     static WARNED: Mutex<Option<Warned>> = Mutex::new(None);
     let (statement, table) = (write.statement, &*write.table);
     if lock(&WARNED)

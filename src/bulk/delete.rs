@@ -86,10 +86,9 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for DeleteMany<E> {
     }
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<DeleteResult, DbErr> {
-        let registry = registry();
         let target = Target::of(db);
         let conn = target.conn(db);
-        match (registry.node_to_delete::<E>()?, target) {
+        match (registry().node_to_delete::<E>()?, target) {
             (Some(node), Target::Unit(_, unit)) if !unit.paused => {
                 delete(Rows { node, conn }, unit, self).await
             }

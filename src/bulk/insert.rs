@@ -63,8 +63,7 @@ impl<A: Savable> Operation for InsertMany<A> {
     const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Key>, DbErr> {
-        let registry = registry();
-        let node = registry.node::<A::Entity>()?;
+        let node = registry().node::<A::Entity>()?;
         let columns = <A::Entity as EntityTrait>::Column::iter().count();
         let chunk = CHUNK
             .min(Dialect::of(db).max_parameters() / columns.max(1))

@@ -133,10 +133,9 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for UpdateMany<E> {
     }
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<UpdateResult, DbErr> {
-        let registry = registry();
         let target = Target::of(db);
         let conn = target.conn(db);
-        match (registry.node_to_delete::<E>()?, target) {
+        match (registry().node_to_delete::<E>()?, target) {
             (Some(node), Target::Unit(_, unit)) if !unit.paused && self.concerns(node) => {
                 let updating = Updating {
                     rows: Rows { node, conn },

@@ -148,10 +148,9 @@ impl<A: Savable> Operation for UpsertMany<A> {
     const IN_PARTS: bool = true;
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Key>, DbErr> {
-        let registry = registry();
         let target = Target::of(db);
         let conn = target.conn(db);
-        let node = registry.node::<A::Entity>()?;
+        let node = registry().node::<A::Entity>()?;
         let columns = ColumnOf::<A::Entity>::iter().count();
         let dialect = Dialect::of(db);
         let chunk = CHUNK.min(dialect.max_parameters() / columns.max(1)).max(1);

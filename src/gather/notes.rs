@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::Event;
+use crate::by_type::ByType;
 use crate::keys::Run;
 use crate::listen::{Guard, Listener};
 use crate::registry::registry;
@@ -14,7 +15,7 @@ use crate::typed::{Key, Models, Plan};
 /// Rows that were written, and what is to be looked at because of them.
 #[derive(Clone, Default)]
 pub(crate) struct Buffer {
-    pub(crate) rows: HashMap<TypeId, Touched>,
+    pub(crate) rows: ByType<Touched>,
     /// Link values of watched rows, for the dependents to be found by.
     pub(crate) links: HashMap<usize, (Arc<Listener>, HashSet<Key>)>,
     /// Watched models whose dependents a closure finds.
@@ -227,14 +228,13 @@ impl Buffer {
         if self.is_empty() {
             return false;
         }
-        let registry = registry();
         let listeners = self.links.values().map(|(listener, _)| listener);
         let listeners = listeners.chain(self.models.iter().map(|(listener, _)| listener));
         let dependents = listeners.map(|listener| &listener.dependent);
         let plans = self.rows.values().map(|entity| &entity.plan);
         plans.chain(dependents).any(|plan| {
             let shape = plan.shape();
-            let mut others = registry.records_after(shape.type_id).iter();
+            let mut others = registry().records_after(shape.type_id).iter();
             names(sql, &shape.record.name) || others.any(|table| names(sql, table))
         })
     }

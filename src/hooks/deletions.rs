@@ -39,8 +39,7 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
-    let registry = registry();
-    let node = registry.called_to_delete::<A::Entity>()?;
+    let node = registry().called_to_delete::<A::Entity>()?;
     let Some((node, target)) = at_work(node, db) else {
         return Ok(am);
     };
@@ -130,8 +129,7 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
-    let registry = registry();
-    let node = registry.called_to_delete::<A::Entity>()?;
+    let node = registry().called_to_delete::<A::Entity>()?;
     let Some((node, target)) = at_work(node, db) else {
         return Ok(am);
     };

@@ -78,9 +78,8 @@ where
     type Output = ();
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<(), DbErr> {
-        let registry = registry();
         let (Some(node), Target::Unit(conn, unit)) =
-            (registry.node::<A::Entity>()?, Target::of(db))
+            (registry().node::<A::Entity>()?, Target::of(db))
         else {
             return Ok(());
         };

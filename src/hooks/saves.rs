@@ -37,8 +37,7 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
-    let registry = registry();
-    let node = registry.called::<A::Entity>()?;
+    let node = registry().called::<A::Entity>()?;
     let Some((node, target)) = at_work(node, db) else {
         return Ok(am);
     };
@@ -106,8 +105,7 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
-    let registry = registry();
-    let node = registry.called::<A::Entity>()?;
+    let node = registry().called::<A::Entity>()?;
     let Some((node, target)) = at_work(node, db) else {
         return Ok(model);
     };
