@@ -2,8 +2,8 @@
 //! transaction writes at most one a row each time it flushes.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Unchanged, ConnectionTrait, DatabaseConnection, EntityTrait,
-    IntoActiveModel, ModelTrait, QueryOrder, Set, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Unchanged, ConnectionTrait, DatabaseConnection, DbBackend,
+    EntityTrait, IntoActiveModel, ModelTrait, QueryOrder, Set, TransactionTrait,
 };
 use sea_orm_record::{Event, RecordedConnection, RecordedModel, insert_many};
 
@@ -41,6 +41,24 @@ fn set_title(article: &article::Model, title: &str) -> article::ActiveModel {
         title: Set(title.to_owned()),
         ..article.clone().into_active_model()
     }
+}
+
+/// From now on the record table refuses every record, before it looks at its keys.
+async fn refuse_records(db: &DatabaseConnection) {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$; \
+             CREATE TRIGGER refuse BEFORE INSERT ON note_record FOR EACH ROW EXECUTE FUNCTION refuse()"
+        }
+        DbBackend::MySql => {
+            "CREATE TRIGGER refuse BEFORE INSERT ON note_record FOR EACH ROW SIGNAL SQLSTATE '45000'"
+        }
+        _ => {
+            "CREATE TRIGGER refuse BEFORE INSERT ON note_record \
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        }
+    };
+    db.execute_unprepared(sql).await.unwrap();
 }
 
 /// A row that SeaORM put there without any hook.
@@ -91,6 +109,43 @@ async fn save_for_nothing(note: &note::Model, article: &article::Model, db: &imp
 }
 
 each_database! {
+    async fn a_save_of_nothing_new_does_not_hear_what_the_record_table_refuses(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "first").await;
+        refuse_records(&db).await;
+        let stars = |stars| note::ActiveModel { stars: Set(stars), ..note.clone().into_active_model() };
+        stars(4).update(&db).await.unwrap();
+        let txn = db.begin().await.unwrap();
+        stars(5).update(&txn).await.unwrap();
+        txn.commit().await.unwrap();
+
+        let error = set_text(&note, "second").update(&db).await.unwrap_err();
+        assert!(error.to_string().contains("note_record"), "{error}");
+        assert_eq!(notes(&db).await, [(note.id, Event::Created, "first".to_owned())]);
+        let note = note::Entity::find().one(&db).await.unwrap().unwrap();
+        assert_eq!((note.stars, &*note.text), (5, "first"));
+    }
+
+    async fn a_record_table_without_its_primary_key_takes_what_changed_and_nothing_else(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let note = blog::note(&db, "first").await;
+        for sql in [
+            "ALTER TABLE note_record RENAME TO old_record",
+            "CREATE TABLE note_record AS SELECT * FROM old_record",
+        ] {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        let txn = db.begin().await.unwrap();
+        for text in ["first", "second", "second", "first"] {
+            set_text(&note, text).update(&txn).await.unwrap();
+        }
+        txn.commit().await.unwrap();
+        let texts: Vec<_> = notes(&db).await.into_iter().map(|(.., text)| text).collect();
+        assert_eq!(texts, ["first", "second", "first"]);
+    }
+
     async fn what_changes_nothing_recorded_adds_no_record(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

@@ -52,8 +52,11 @@ fn of_a_save(text: &str) -> Option<Write<'_>> {
         .next()
         .filter(|first| matches!(first, '"' | '`'))?;
     let (table, rest) = rest[quote.len_utf8()..].split_once(quote)?;
-    // A schema ends at a dot, and a doubled quote ends nothing.
-    let is_table = rest.starts_with(' ') && !rest.trim_start().starts_with('.');
+    // Nothing that may have a dot behind it, as a comment; a doubled quote ends nothing.
+    let follows = |next: char| next.is_ascii_alphabetic() || next == '(';
+    let is_table = rest
+        .strip_prefix(' ')
+        .is_some_and(|rest| rest.starts_with(follows));
     let write = Write {
         statement,
         schema: None,
@@ -400,6 +403,10 @@ mod tests {
             (r#"UPDATE "article" SET "id" = 1"#, "UPDATE article"),
             (
                 r#"UPDATE "blog"."article" SET "id" = 1"#,
+                "UPDATE blog.article",
+            ),
+            (
+                r#"UPDATE "blog" /* */ . "article" SET x = 1"#,
                 "UPDATE blog.article",
             ),
             (

@@ -8,52 +8,55 @@ use sea_orm::{DbErr, Value};
 use super::text::table;
 use super::{Brought, From, Where, Writer};
 use crate::Event;
-use crate::dialect::{One, bind_time};
+use crate::dialect::{One, Sql, bind_time};
 use crate::plan::Column;
 use crate::typed::Row;
 
 impl<'w> Writer<'w> {
     /// Records a row, if it changed.
     pub(super) async fn one(&self, way: One, event: Event, row: Row) -> Result<(), DbErr> {
-        let (text, values) = match way {
-            One::Conflict => (self.one_by_conflict(), self.bound_once(event, row)),
-            One::Constant => (self.one_by_constant(), self.key_bound_twice(event, row)),
-        };
-        self.write(text, values).await.map(drop)
+        match way {
+            One::Conflict => self.one_by_conflict(event, row).await,
+            One::Constant => {
+                let mut values = self.bindings(event, Where::Changed);
+                values.extend(row.key.iter().cloned());
+                values.extend(row.values.into_iter().chain(row.key));
+                self.write(self.text_by_constant(), values).await.map(drop)
+            }
+        }
     }
 
-    fn bound_once(&self, event: Event, row: Row) -> Vec<Value> {
+    async fn one_by_conflict(&self, event: Event, row: Row) -> Result<(), DbErr> {
         let fixed: [Value; 2] = [bind_time(self.stamp.at), event.as_str().into()];
-        let own = row.key.into_iter().chain(row.values);
         let values = fixed.into_iter().chain(self.context.iter().cloned());
-        values.chain(own).collect()
-    }
-
-    fn key_bound_twice(&self, event: Event, row: Row) -> Vec<Value> {
-        let mut values = self.bindings(event, Where::Changed);
-        values.extend(row.key.iter().cloned());
-        values.extend(row.values.into_iter().chain(row.key));
-        values
+        let values = values.chain(row.key.iter().chain(&row.values).cloned());
+        match self.write(self.text_by_conflict(), values.collect()).await {
+            Ok(_) => Ok(()),
+            // What the table demands of a record, and its triggers, come before the conflict, and are
+            // not to be heard of where nothing is recorded; nor may there be such a primary key.
+            Err(_) => {
+                let insert = self.insert(From::Values, Where::Changed, event, vec![row]);
+                insert.await.map(drop)
+            }
+        }
     }
 
     /// An INSERT … SELECT that reads the table it writes to lays what it finds into a temporary one
     /// first (SQLite's `insert.c`, `readsTable`), which costs more than the record does. An INSERT of
     /// VALUES does not, also where a subquery in them reads the table. So the time of the record tells
     /// whether the row has changed: if it has not, that is the time of the latest record, and the
-    /// primary key, which is the key of the row and this time, lets no second one in.
+    /// primary key, which is the key of the row and this time, lets no second one in. Where no time
+    /// follows that of the latest record there is none, which the column refuses.
     ///
-    /// Placeholders have numbers, since some are written twice.
-    fn one_by_conflict(&self) -> Arc<str> {
+    /// Each value is bound once, as that costs most of what is left, and so goes by a name: `$1`, for
+    /// sea-query takes every `?` for the next value when it writes a statement out.
+    fn text_by_conflict(&self) -> Arc<str> {
         self.text_of("one", Brought::Listed(1), || {
             let shape = self.shape;
-            let mut numbers = 1..;
-            let mut number = || {
-                numbers
-                    .next()
-                    .map_or_else(String::new, |at| format!("?{at}"))
-            };
-            let (now, event) = (number(), number());
-            let mut bound = |column: &'w Column| (column, self.bound(column, &number()));
+            let mut numbers = 1_usize..;
+            let mut next = || format!("${}", numbers.next().unwrap_or_default());
+            let (now, event) = (next(), next());
+            let mut bound = |column: &'w Column| (column, self.bound(column, &next()));
             let context: Vec<_> = shape.context.iter().flatten().map(&mut bound).collect();
             let key: Vec<_> = shape.key.iter().map(&mut bound).collect();
             let values: Vec<_> = shape.values().map(&mut bound).collect();
@@ -64,20 +67,20 @@ impl<'w> Writer<'w> {
             for (_, key) in &key {
                 sql.push(key).push(", ");
             }
-            sql.push("COALESCE((SELECT CASE WHEN ");
+            sql.push("NULLIF(COALESCE((SELECT CASE WHEN ");
             self.differs(&mut sql, &values);
+            sql.push(" THEN COALESCE(");
             let recorded_at = self.latest(&shape.recorded_at);
-            sql.push(" THEN ");
             self.dialect
                 .stamp(&mut sql, &recorded_at, |sql| sql.push(&now));
-            sql.push(&format!(" ELSE {recorded_at} END FROM "));
+            sql.push(&format!(", 0) ELSE {recorded_at} END FROM "));
             table(&mut sql, &shape.record);
             sql.push(" l WHERE ")
                 .list(&key, " AND ", |sql, (column, key)| {
                     sql.column("l", &column.name).push(" = ").push(key);
                 });
             sql.push(&format!(
-                " ORDER BY {recorded_at} DESC LIMIT 1), {now}), {event}"
+                " ORDER BY {recorded_at} DESC LIMIT 1), {now}), 0), {event}"
             ));
             for (_, value) in values.iter().chain(&context) {
                 sql.push(", ").push(value);
@@ -94,7 +97,7 @@ impl<'w> Writer<'w> {
 
     /// As a chunk of one, but that the key is bound where the latest record is looked for: of a
     /// constant MAX is the end of an index, found before the statement runs.
-    fn one_by_constant(&self) -> Arc<str> {
+    fn text_by_constant(&self) -> Arc<str> {
         self.text_of("one", Brought::Listed(1), || {
             let (shape, from, which) = (self.shape, From::Values, Where::Changed);
             let mut sql = self.insert_into(from, which);
@@ -114,7 +117,7 @@ impl<'w> Writer<'w> {
             sql.push(" r WHERE ")
                 .list(&shape.key, " AND ", |sql, column| {
                     sql.column("r", &column.name).push(" = ");
-                    column.write(sql, self.dialect, |sql| sql.placeholder());
+                    column.write(sql, self.dialect, Sql::placeholder);
                 });
             sql.push(")");
             self.condition(&mut sql, from, which);
@@ -122,9 +125,9 @@ impl<'w> Writer<'w> {
         })
     }
 
-    fn bound(&self, column: &Column, place: &str) -> String {
+    fn bound(&self, column: &Column, name: &str) -> String {
         let mut sql = self.dialect.sql();
-        column.write(&mut sql, self.dialect, |sql| sql.push(place));
+        column.write(&mut sql, self.dialect, |sql| sql.push(name));
         sql.finish()
     }
 }

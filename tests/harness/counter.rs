@@ -22,6 +22,8 @@ impl Counter {
         let counter = Self::default();
         let statements = Arc::clone(&counter.statements);
         connection.set_metric_callback(move |info| {
+            // With its values, as a program's log writes it: there must be one for each place.
+            drop(info.statement.to_string());
             statements.lock().unwrap().push(info.statement.sql.clone());
         });
         counter
