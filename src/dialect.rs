@@ -37,6 +37,17 @@ pub(crate) enum BucketSeek {
     Union,
 }
 
+/// How the latest record of a row is joined to it.
+pub(crate) enum Latest {
+    /// By LATERAL.
+    Lateral,
+    /// By its row id, which the index of the primary key tells (SQLite, "Rowid Tables"): a seek less
+    /// than by key and time.
+    RowId(&'static str),
+    /// By key and time.
+    Time,
+}
+
 /// Ways to write a record by itself; see `write/one.rs`.
 #[derive(Clone, Copy)]
 pub(crate) enum One {
@@ -513,7 +524,7 @@ impl Dialect {
         quoted.map(str::to_owned).collect()
     }
 
-    /// Whether the latest record is joined by LATERAL, which MariaDB 10.11 and SQLite lack.
+    /// Whether there is LATERAL, which MariaDB 10.11 and SQLite lack.
     pub(crate) fn has_lateral(self) -> bool {
         self.0 == DbBackend::Postgres
     }
@@ -533,9 +544,12 @@ impl Dialect {
         }
     }
 
-    /// What a row is found by whose place an index tells (SQLite, "Rowid Tables").
-    pub(crate) fn row_id(self) -> Option<&'static str> {
-        (self.0 == DbBackend::Sqlite).then_some("_rowid_")
+    pub(crate) fn latest(self) -> Latest {
+        match self.0 {
+            DbBackend::Postgres => Latest::Lateral,
+            DbBackend::Sqlite => Latest::RowId("_rowid_"),
+            _ => Latest::Time,
+        }
     }
 
     /// Whether a value copied from table to table is the same that goes through Rust. SQLite's times,

@@ -16,7 +16,7 @@ pub(super) struct Write<'s> {
 /// A prepared statement is one; other texts may hold several, up to one that makes a trigger, a
 /// function or the like, whose body is no statement of ours.
 pub(super) fn writes(text: &str, prepared: bool) -> Vec<Write<'_>> {
-    if let Some(write) = of_a_save(text).filter(|_| prepared) {
+    if prepared && let Some(write) = of_a_save(text) {
         return vec![write];
     }
     let mut writes = Vec::new();

@@ -106,20 +106,18 @@ impl<'w> Writer<'w> {
             sql.push(" FROM ");
             self.rows(&mut sql, from, 1, false);
             sql.push(" LEFT JOIN ");
-            table(&mut sql, &shape.record);
-            sql.push(" l ON ");
-            self.same_key(&mut sql, "l", |column| &column.name);
-            sql.push(" AND ").column("l", &shape.recorded_at);
-            sql.push(" = (SELECT MAX(")
-                .column("r", &shape.recorded_at)
-                .push(") FROM ");
-            table(&mut sql, &shape.record);
-            sql.push(" r WHERE ")
-                .list(&shape.key, " AND ", |sql, column| {
-                    sql.column("r", &column.name).push(" = ");
-                    column.write(sql, self.dialect, Sql::placeholder);
-                });
-            sql.push(")");
+            self.latest_by_time(&mut sql, |sql| {
+                sql.push("(SELECT MAX(")
+                    .column("r", &shape.recorded_at)
+                    .push(") FROM ");
+                table(sql, &shape.record);
+                sql.push(" r WHERE ")
+                    .list(&shape.key, " AND ", |sql, column| {
+                        sql.column("r", &column.name).push(" = ");
+                        column.write(sql, self.dialect, Sql::placeholder);
+                    })
+                    .push(")")
+            });
             self.condition(&mut sql, from, which);
             sql.finish()
         })

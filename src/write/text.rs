@@ -1,7 +1,7 @@
 //! The text of the statements that write.
 
 use super::{Brought, DELETED, ERASED, From, Where, Writer};
-use crate::dialect::Sql;
+use crate::dialect::{Latest, Sql};
 use crate::plan::{Column, Table};
 
 impl<'w> Writer<'w> {
@@ -202,9 +202,10 @@ impl<'w> Writer<'w> {
             " LEFT JOIN "
         };
         sql.push(join);
-        match self.dialect.has_lateral() {
-            true => self.latest_by_lateral(sql),
-            false => self.latest_by_place(sql),
+        match self.dialect.latest() {
+            Latest::Lateral => self.latest_by_lateral(sql),
+            Latest::RowId(row_id) => self.latest_by_row_id(sql, row_id),
+            Latest::Time => self.latest_by_time(sql, |sql| sql.column("v", LATEST_AT)),
         }
     }
 
@@ -214,30 +215,32 @@ impl<'w> Writer<'w> {
         sql.push(" l ON TRUE");
     }
 
-    /// By the row id, where the index tells that: a seek less than by key and time.
-    fn latest_by_place(&self, sql: &mut Sql) {
+    fn latest_by_row_id(&self, sql: &mut Sql, row_id: &str) {
+        table(sql, &self.shape.record);
+        sql.push(&format!(" l ON l.{row_id} = "));
+        self.last_of_row(sql, &format!("r.{row_id}"));
+    }
+
+    pub(super) fn latest_by_time(&self, sql: &mut Sql, time: impl FnOnce(&mut Sql) -> &mut Sql) {
         table(sql, &self.shape.record);
         sql.push(" l ON ");
-        if let Some(row_id) = self.dialect.row_id() {
-            sql.push(&format!("l.{row_id} = "));
-            self.last_of_row(sql, &format!("r.{row_id}"));
-        } else {
-            self.same_key(sql, "l", |column| &column.name);
-            sql.push(" AND ").column("l", &self.shape.recorded_at);
-            sql.push(&format!(" = v.{LATEST_AT}"));
-        }
+        self.same_key(sql, "l", |column| &column.name);
+        sql.push(" AND ")
+            .column("l", &self.shape.recorded_at)
+            .push(" = ");
+        time(sql);
     }
 
     /// `v`, with the time of each row's latest record where that is what it is joined by. MariaDB
     /// would look it up twice, for the join and for its condition, if the limit, which is none, did
     /// not have it write the rows down.
     pub(super) fn timed(&self, sql: &mut Sql, rows: impl FnOnce(&mut Sql)) {
-        if self.dialect.has_lateral() || self.dialect.row_id().is_some() {
+        let Latest::Time = self.dialect.latest() else {
             return rows(sql);
-        }
+        };
         sql.push("(SELECT v.*, ");
         self.last_of_row(sql, &self.quoted("r", &self.shape.recorded_at));
-        sql.push(&format!(" AS {LATEST_AT} FROM "));
+        sql.push(" AS ").ident(LATEST_AT).push(" FROM ");
         rows(sql);
         sql.push(&format!(" LIMIT {}) v", u64::MAX));
     }
