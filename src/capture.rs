@@ -88,8 +88,9 @@ impl Capture<'_> {
             guarded,
             unlocked: _,
         } = buffer;
-        if self.dialect.locks_rows() {
-            locks::before_reading(self.conn, &links, guarded).await?;
+        let ties = !links.is_empty() || !guarded.is_empty();
+        if ties && self.dialect.locks_rows() {
+            Box::pin(locks::before_reading(self.conn, &links, guarded)).await?;
         }
         for entity in sorted(rows.into_values(), |entity| {
             entity.plan.shape().record.to_string()
@@ -123,7 +124,7 @@ impl Capture<'_> {
         let (made, notes) = entity.into_parts();
         let mut others = Vec::new();
         for run in made {
-            self.made_here(plan, &run, &mut others).await?;
+            Box::pin(self.made_here(plan, &run, &mut others)).await?;
         }
         let (mut first, rest): (Vec<_>, Vec<_>) =
             notes.into_iter().partition(|(_, note)| note.is_first());
@@ -131,7 +132,7 @@ impl Capture<'_> {
         first.sort_by(|(a, _), (b, _)| compare(a, b));
         for notes in first.chunk_by(|(a, _), (b, _)| follow_each_other(a, b)) {
             match run_of(notes) {
-                Some(run) => self.made_here(plan, &run, &mut others).await?,
+                Some(run) => Box::pin(self.made_here(plan, &run, &mut others)).await?,
                 None => others.extend_from_slice(notes),
             }
         }
@@ -203,8 +204,13 @@ impl Capture<'_> {
                 None => stored.push((key, note)),
             }
         }
-        gone.extend(self.stored(plan, stored).await?);
-        self.gone(plan, gone).await
+        if !stored.is_empty() {
+            gone.extend(Box::pin(self.stored(plan, stored)).await?);
+        }
+        if gone.is_empty() || plan.shape().cascades {
+            return Ok(());
+        }
+        Box::pin(self.gone(plan, gone)).await
     }
 
     /// Records rows as they stand in the database; answers with those that may be gone.
@@ -213,9 +219,6 @@ impl Capture<'_> {
         plan: &dyn Plan,
         notes: Vec<(Key, Note)>,
     ) -> Result<Vec<(Key, Note)>, DbErr> {
-        if notes.is_empty() {
-            return Ok(notes);
-        }
         let shape = plan.shape();
         if shape.is_copied(self.dialect) {
             if !self.locked && self.dialect.locks_rows() {
@@ -289,9 +292,6 @@ impl Capture<'_> {
 
     /// Records that rows are gone; rows without any record get one from what they were.
     async fn gone(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
-        if notes.is_empty() || plan.shape().cascades {
-            return Ok(());
-        }
         let keys = notes.iter().map(|(key, _)| key.clone()).collect();
         let writer = self.writer(plan.shape());
         let recorded = writer.gone(keys_alone(keys)).await?;
@@ -320,7 +320,7 @@ impl Capture<'_> {
         loop {
             let next = lock(&self.ahead).pop();
             match next {
-                Some(dependents) => self.dependents(dependents).await?,
+                Some(dependents) => Box::pin(self.dependents(dependents)).await?,
                 None => return Ok(()),
             }
         }

@@ -64,7 +64,10 @@ pub(super) async fn lock_ahead<A: Savable>(
         notes
     });
     note_referenced(node, &mut notes, link);
-    locks::before_writing(*conn, unit, notes).await
+    if notes.is_empty() {
+        return Ok(());
+    }
+    Box::pin(locks::before_writing(*conn, unit, notes)).await
 }
 
 /// A move that is written and recorded before SeaORM's own update repeats it: the old dependents can

@@ -45,7 +45,7 @@ where
     if insert {
         lock_ahead(node, &am, None, None, &target).await?;
     } else if moves(node, &am) {
-        note_old(node, &am, db, &target).await?;
+        Box::pin(note_old(node, &am, db, &target)).await?;
     }
     if insert || writes(&am) {
         if let Target::Unit(_, unit) = &target
@@ -58,7 +58,9 @@ where
         // SeaORM sends nothing that would lock the row, and reads it for `after_save`.
         match &target {
             Target::Unit(_, unit) if !unit.immediate => unit.buffer().unlocked = true,
-            target if keeps_model(target) => drop(stored(&am, target.conn(db)).await?),
+            target if keeps_model(target) => {
+                Box::pin(stored(&am, target.conn(db))).await?;
+            }
             _ => {}
         }
     }
@@ -128,7 +130,8 @@ where
                 Event::Updated
             };
             note_save(node, &model, Note::new(event), is_current, &mut notes);
-            apart_patiently(db, || operation::Noted(notes.clone())).await?;
+            // Boxed, as all that few saves come to: a future of kilobytes is slow to make.
+            Box::pin(apart_patiently(db, || operation::Noted(notes.clone()))).await?;
         }
     }
     Ok(model)
