@@ -21,6 +21,10 @@ use crate::blog::{self, article, note, topic};
 use crate::harness::{Engine, each_database, let_through, once_held_up};
 use crate::magazine::{self, Magazine, remark, section, story, story_tag, tag};
 
+/// So that who inserts them has more to undo than who did not.
+const TWO_HUNDRED_TAGS: &str = "INSERT INTO tag (name) \
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n";
+
 /// Runs a unit of work until the database lets it through.
 async fn retried<F>(db: &RecordedConnection, work: F)
 where
@@ -77,11 +81,12 @@ impl Gate {
             ),
             DbBackend::MySql => (
                 vec![
-                    "CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON note_record FOR EACH ROW BEGIN \
-                     DO GET_LOCK(CONCAT('gate', DATABASE()), 60); \
-                     DO RELEASE_LOCK(CONCAT('gate', DATABASE())); END",
+                    "DROP TRIGGER IF EXISTS gate",
+                    "CREATE TRIGGER gate BEFORE INSERT ON note_record FOR EACH ROW BEGIN \
+                     DO GET_LOCK(LEFT(SHA2(DATABASE(), 256), 60), 60); \
+                     DO RELEASE_LOCK(LEFT(SHA2(DATABASE(), 256), 60)); END",
                 ],
-                "DO GET_LOCK(CONCAT('gate', DATABASE()), 60)",
+                "DO GET_LOCK(LEFT(SHA2(DATABASE(), 256), 60), 60)",
             ),
             _ => (vec![], "SELECT 1"),
         };
@@ -121,7 +126,7 @@ impl Gate {
     async fn open(&self) {
         let release = match self.db.get_database_backend() {
             DbBackend::Postgres => "SELECT pg_advisory_unlock(1)",
-            DbBackend::MySql => "DO RELEASE_LOCK(CONCAT('gate', DATABASE()))",
+            DbBackend::MySql => "DO RELEASE_LOCK(LEFT(SHA2(DATABASE(), 256), 60))",
             _ => return,
         };
         self.holder.execute_unprepared(release).await.unwrap();
@@ -282,7 +287,7 @@ each_database! {
         loser.execute_unprepared(&lock("editor", editor)).await.unwrap();
         let winner = db.begin().await.unwrap();
         // It has more to undo.
-        winner.execute_unprepared("INSERT INTO tag (name) SELECT seq FROM seq_1_to_200").await.unwrap();
+        winner.execute_unprepared(TWO_HUNDRED_TAGS).await.unwrap();
         winner.execute_unprepared(&lock("desk", desk)).await.unwrap();
         let rival = lock("editor", editor);
         let late = async {
@@ -314,7 +319,7 @@ each_database! {
             loser.execute_unprepared(&touched).await.unwrap();
             let winner = db.begin().await.unwrap();
             // It has more to undo.
-            winner.execute_unprepared("INSERT INTO tag (name) SELECT seq FROM seq_1_to_200").await.unwrap();
+            winner.execute_unprepared(TWO_HUNDRED_TAGS).await.unwrap();
             winner.execute_unprepared(&renamed(editor.id)).await.unwrap();
             let late = async {
                 let mut editor = editor.clone().into_active_model();

@@ -23,7 +23,8 @@ async fn read_so_far(db: &impl ConnectionTrait) -> i64 {
              FROM pg_stat_xact_user_tables"
         }
         DbBackend::MySql => {
-            "SELECT CAST(SUM(VARIABLE_VALUE) AS INT) AS read_so_far FROM information_schema.SESSION_STATUS \
+            "SELECT CAST(SUM(VARIABLE_VALUE) AS SIGNED) AS read_so_far \
+             FROM /*M! information_schema.SESSION_STATUS *//*!80000 performance_schema.session_status */ \
              WHERE VARIABLE_NAME IN ('HANDLER_READ_NEXT', 'HANDLER_READ_PREV', 'HANDLER_READ_KEY')"
         }
         _ => return 0,

@@ -425,6 +425,14 @@ each_database! {
                 "reason text?", "change_id binary(16)?", "metadata longtext?",
             ],
         };
+        let mut expected = expected.map(str::to_owned);
+        if is_mysql(&db).await {
+            // Integers have no width there, and JSON is a type.
+            let of_mysql = [("int(11)", "int"), ("bigint(20)", "bigint"), ("longtext", "json")];
+            for (theirs, its) in of_mysql {
+                expected = expected.map(|column| column.replace(theirs, its));
+            }
+        }
         assert_eq!(columns(&db, "sample_record").await, expected);
         Ok(())
     }

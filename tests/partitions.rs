@@ -18,7 +18,7 @@ use sea_orm_record_migration::{
 
 use crate::blog::create_table;
 use crate::harness::each_database;
-use crate::harness::{is_cluster, let_through};
+use crate::harness::{is_cluster, is_mysql, let_through};
 
 /// A key of one column.
 mod leaflet {
@@ -459,7 +459,8 @@ each_database! {
             return;
         }
         let db = test.connect().await;
-        if !has_leaflets(&db, Partitions::every("1D").ahead(1).from(day(3))).await {
+        // MySQL waits as long as its `lock_wait_timeout` says.
+        if is_mysql(&db).await || !has_leaflets(&db, Partitions::every("1D").ahead(1).from(day(3))).await {
             return;
         }
         insert(&db, vec![record(9, day(2), Event::Created, "old")]).await;

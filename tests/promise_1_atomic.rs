@@ -259,7 +259,7 @@ impl Trouble {
         self.alter(
             db,
             "RENAME TO fragile_away",
-            "RENAME COLUMN label TO away",
+            "RENAME COLUMN weight TO away",
             "fragile_record",
         )
         .await;
@@ -269,7 +269,7 @@ impl Trouble {
         self.alter(
             db,
             "RENAME TO fragile_record",
-            "RENAME COLUMN away TO label",
+            "RENAME COLUMN away TO weight",
             "fragile_away",
         )
         .await;
@@ -326,7 +326,7 @@ impl Trouble {
                 assert!(text.contains("create_record_table"), "{text}");
             }
             (Self::NoColumn, RecordError::Database { .. }) => {
-                assert!(text.contains("label"), "{text}");
+                assert!(text.contains("weight"), "{text}");
                 assert!(text.contains("with every recorded column"), "{text}");
             }
             (_, other) => panic!("{self:?}: {other:?}"),

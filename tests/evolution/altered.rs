@@ -130,7 +130,7 @@ each_database! {
             Engine::Sqlite => return, // Its schemas are attached files.
             Engine::Postgres => "audit".to_owned(),
             Engine::MariaDb => {
-                let own = "SELECT CONCAT('audit_', MD5(DATABASE())) AS own";
+                let own = "SELECT CONCAT('audit_', LEFT(SHA2(DATABASE(), 256), 32)) AS own";
                 text(db, own, "own").await.unwrap()
             }
         };

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement,
+};
 
 /// A database system that the tests run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +15,19 @@ pub enum Engine {
     Sqlite,
     Postgres,
     MariaDb,
+}
+
+/// Whether it is MySQL itself that `RECORD_TEST_MYSQL` names, where they differ.
+pub async fn is_mysql<C: ConnectionTrait>(db: &C) -> bool {
+    let backend = db.get_database_backend();
+    if backend != DbBackend::MySql {
+        return false;
+    }
+    let version = Statement::from_string(backend, "SELECT VERSION() AS version");
+    let row = db.query_one_raw(version).await.unwrap().unwrap();
+    !row.try_get::<String>("", "version")
+        .unwrap()
+        .contains("MariaDB")
 }
 
 /// How the names of test databases begin; after it comes the process that made them.
@@ -60,7 +75,7 @@ impl Engine {
             }
         };
         let server = self.server().await;
-        let asked = sea_orm::Statement::from_string(server.get_database_backend(), connections);
+        let asked = Statement::from_string(server.get_database_backend(), connections);
         let rows = server.query_all_raw(asked).await.unwrap_or_default();
         let rows = rows.iter().map(|row| row.try_get("", "it"));
         rows.map(|it: Result<String, _>| it.unwrap_or_default() + "\n")
@@ -98,10 +113,8 @@ impl Engine {
             Self::Postgres => "SELECT datname AS name FROM pg_database",
             Self::MariaDb => "SELECT schema_name AS name FROM information_schema.schemata",
         };
-        let rows = server.query_all_raw(sea_orm::Statement::from_string(
-            server.get_database_backend(),
-            names,
-        ));
+        let rows =
+            server.query_all_raw(Statement::from_string(server.get_database_backend(), names));
         for row in rows.await.unwrap() {
             let name: String = row.try_get("", "name").unwrap();
             if is_left_over(&name) {

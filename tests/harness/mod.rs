@@ -34,7 +34,7 @@ mod waits;
 
 pub use counter::Counter;
 pub use database::{Outcome, TestDb, TestResult, run};
-pub use engine::Engine;
+pub use engine::{Engine, is_mysql};
 pub use logs::captured_warnings;
 pub use waits::{is_cluster, let_through, once_held_up};
 

@@ -36,10 +36,14 @@ async fn until_held_up(db: &DatabaseConnection, is_past: &AtomicBool) {
              AND wait_event <> 'advisory'"
         }
         DbBackend::MySql => {
-            // What InnoDB tells of its locks is too old where it is asked often.
-            "SELECT count(*) AS n FROM information_schema.processlist \
+            // What MariaDB's InnoDB tells of its locks is too old where it is asked often.
+            "SELECT count(*) AS n FROM /*M! information_schema.processlist \
              WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID() AND time_ms > 150 \
-             AND state <> 'User lock'"
+             AND state <> 'User lock' *//*!80000 (\
+             SELECT 1 FROM performance_schema.data_locks \
+             WHERE object_schema = DATABASE() AND lock_status = 'WAITING' UNION ALL \
+             SELECT 1 FROM performance_schema.metadata_locks \
+             WHERE object_schema = DATABASE() AND lock_status = 'PENDING') w */"
         }
         _ => return tokio::time::sleep(Duration::from_millis(50)).await,
     };

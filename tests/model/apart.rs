@@ -57,7 +57,7 @@ impl Place {
             ),
             _ => (
                 format!("KILL CONNECTION {id}"),
-                "SELECT 1 FROM information_schema.processlist WHERE id = ?",
+                "SELECT 1 FROM /*M! information_schema *//*!80000 performance_schema */.processlist WHERE id = ?",
             ),
         };
         // It may have ended by itself.

@@ -19,13 +19,13 @@ const SLOW: Duration = Duration::from_millis(4);
 const POSTGRES: &str = "SELECT count(*) AS n FROM pg_stat_activity \
     WHERE datname IN ({}) AND wait_event_type = 'Lock'";
 const MARIADB: &str = "SELECT count(*) AS n FROM information_schema.innodb_trx t \
-    JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+    JOIN /*M! information_schema *//*!80000 performance_schema */.processlist p ON p.id = t.trx_mysql_thread_id \
     WHERE p.db IN ({}) AND t.trx_state = 'LOCK WAIT'";
 
 const POSTGRES_BUSY: &str = "SELECT count(*) AS n FROM pg_stat_activity \
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle' \
     AND query NOT LIKE '%pg_stat_activity%'";
-const MARIADB_BUSY: &str = "SELECT count(*) AS n FROM information_schema.processlist \
+const MARIADB_BUSY: &str = "SELECT count(*) AS n FROM /*M! information_schema *//*!80000 performance_schema */.processlist \
     WHERE db = DATABASE() AND id <> CONNECTION_ID() AND command <> 'Sleep' \
     AND info NOT LIKE '%innodb_trx%'";
 
