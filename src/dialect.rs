@@ -48,13 +48,13 @@ pub(crate) enum Latest {
     Time,
 }
 
-/// Ways to write a record by itself; see `write/one.rs`.
-#[derive(Clone, Copy)]
+/// How a record by itself, of what has not changed, is refused; see `write/one.rs`.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum One {
-    /// A record of what has not changed conflicts with the latest one.
+    /// It conflicts with the latest one.
     Conflict,
-    /// The latest record is looked for by a constant.
-    Constant,
+    /// It has no time.
+    Null,
 }
 
 /// A statement under construction: its text, and its values in the order of their placeholders.
@@ -343,14 +343,28 @@ impl Dialect {
         sql.push(if selects { ") v" } else { ")) v" });
     }
 
-    /// The same rows from an array for each column; `cell` writes one, given where it stands.
+    /// The same rows from [`arrays`](Self::arrays) of columns of these types; `cell` writes one, given
+    /// where it stands.
     pub(crate) fn rows_of_arrays(
         self,
         sql: &mut Sql,
-        columns: usize,
+        types: &[&ColumnType],
         mut cell: impl FnMut(&mut Sql, usize, &str),
     ) {
+        let columns = types.len();
         let name = |column: usize| format!("column{}", column + 1);
+        if self.0 == DbBackend::MySql {
+            sql.push("JSON_TABLE(")
+                .placeholder()
+                .push(", '$[*]' COLUMNS (");
+            sql.list(types.iter().enumerate(), ", ", |sql, (column, ty)| {
+                let sign = if is_unsigned(ty) { " UNSIGNED" } else { "" };
+                sql.push(&name(column));
+                sql.push(&format!(" BIGINT{sign} PATH '$[{column}]' ERROR ON ERROR"));
+            });
+            sql.push(")) v");
+            return;
+        }
         sql.push("(SELECT ").list(0..columns, ", ", |sql, column| {
             cell(sql, column, &format!("u.{}", name(column)));
             sql.push(" AS ").push(&name(column));
@@ -381,12 +395,33 @@ impl Dialect {
         )
     }
 
-    /// A bound time as a column of a derived table, which no column beside it gives its type.
-    pub(crate) fn time_cell(self, sql: &mut Sql) {
-        match self.0 {
-            DbBackend::MySql => sql.push("CAST(").placeholder().push(" AS DATETIME(6))"),
-            _ => sql.placeholder(),
+    /// A bound value as a column of a derived table, which no column beside it gives its type. MySQL
+    /// settles that when it prepares the statement and when it runs it first (its manual, "PREPARE
+    /// Statement"), and then takes bytes for text, which it refuses, and times for whole seconds.
+    pub(crate) fn cell(
+        self,
+        sql: &mut Sql,
+        ty: &ColumnType,
+        value: impl FnOnce(&mut Sql) -> &mut Sql,
+    ) {
+        use ColumnType as Of;
+        let cast = match (self.0, ty) {
+            (DbBackend::MySql, Of::DateTime | Of::Timestamp | Of::TimestampWithTimeZone) => {
+                "DATETIME(6)"
+            }
+            (DbBackend::MySql, Of::Time) => "TIME(6)",
+            (DbBackend::MySql, Of::Uuid | Of::Binary(_) | Of::VarBinary(_) | Of::Blob) => "BINARY",
+            _ => {
+                value(sql);
+                return;
+            }
         };
+        value(sql.push("CAST(")).push(" AS ").push(cast).push(")");
+    }
+
+    /// The same for the time of a record.
+    pub(crate) fn time_cell(self, sql: &mut Sql, value: impl FnOnce(&mut Sql) -> &mut Sql) {
+        self.cell(sql, &ColumnType::TimestampWithTimeZone, value);
     }
 
     /// A join that goes through what stands before it and seeks in what comes after it.
@@ -539,7 +574,7 @@ impl Dialect {
     pub(crate) fn one(self) -> Option<One> {
         match self.0 {
             DbBackend::Sqlite => Some(One::Conflict),
-            DbBackend::MySql => Some(One::Constant),
+            DbBackend::MySql => Some(One::Null),
             _ => None,
         }
     }
@@ -602,6 +637,14 @@ fn is_text(ty: &ColumnType) -> bool {
 /// looks it up in an index, takes for NULL outside the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
 pub(crate) fn bind_time(at: DateTime<Utc>) -> Value {
     at.fixed_offset().into()
+}
+
+fn is_unsigned(ty: &ColumnType) -> bool {
+    use ColumnType as Of;
+    matches!(
+        ty,
+        Of::TinyUnsigned | Of::SmallUnsigned | Of::Unsigned | Of::BigUnsigned
+    )
 }
 
 /// A microsecond after the RFC 3339 text `t`, written as sqlx binds it: with 0, 3 or 6 digits after

@@ -415,6 +415,13 @@ pub(crate) fn is_repeated(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
+/// Whether MySQL refuses that this column is NULL.
+pub(crate) fn refuses_null(error: &DbErr, column: &str) -> bool {
+    let source = RecordError::of(error).and_then(RecordError::database_source);
+    database_error(source.unwrap_or(error))
+        .is_some_and(|(_, text)| text.starts_with("1048 ") && text.contains(&format!("'{column}'")))
+}
+
 /// Whether the database says that a table or a column does not exist.
 fn is_missing(error: &DbErr) -> bool {
     let Some((code, text)) = database_error(error) else {

@@ -109,6 +109,14 @@ impl Column {
         let (before, after) = &self.write[dialect.index()];
         value(sql.push(before)).push(after);
     }
+
+    /// Writes a placeholder for one among rows that a statement brings along.
+    pub(crate) fn cell(&self, sql: &mut Sql, dialect: Dialect) {
+        dialect.cell(sql, &self.ty, |sql| {
+            self.write(sql, dialect, Sql::placeholder);
+            sql
+        });
+    }
 }
 
 /// What SeaORM's `save_as` puts around a value, such as the cast to a native enum.

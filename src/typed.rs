@@ -681,10 +681,13 @@ fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
     let mut source = Query::select();
     source.expr(Expr::val(1)).from(E::default().table_ref());
     let mut newest = Query::select();
-    // Not by MAX, for which MariaDB and MySQL would read all records of the row.
+    // Not by MAX, for which MariaDB and MySQL would read all records of the row, as MySQL would to sort
+    // them by the time alone.
     newest.expr(newer(E::Record::RECORDED_AT));
     newest.from_as(E::Record::default().table_ref(), "newer");
-    newest.order_by_expr(newer(E::Record::RECORDED_AT), Order::Desc);
+    for column in columns.iter().copied().chain([E::Record::RECORDED_AT]) {
+        newest.order_by_expr(newer(column), Order::Desc);
+    }
     newest.limit(1);
     for (key, record) in &pairs {
         source.and_where(Expr::col((E::default(), *key)).eq(own(record)));

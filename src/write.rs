@@ -83,7 +83,7 @@ enum From {
 enum Brought {
     /// So many rows of placeholders.
     Listed(usize),
-    /// An array for each column: one text for any number of rows, which is planned once.
+    /// An array for each column, or all as JSON: one text for any number of rows, which is planned once.
     Arrays,
     /// The same, and the first and the last key, so that the source is not read from end to end.
     ArraysWithin,

@@ -66,28 +66,14 @@ impl Dialect {
         self.0 == Postgres
     }
 
-    /// Cells, row by row, as an array for each column; or the cells again, where the database has no
-    /// arrays, or sea-query (1.0) none of such values, nor with a NULL.
+    /// Cells, row by row, in as few values as rows of any number can be bound by: an array for each
+    /// column, or one JSON text for all of them; or the cells again, where they do not go so.
     pub(crate) fn arrays(self, cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
-        let width = cells.len() / rows.max(1);
-        let (first, _) = cells.split_at(width);
-        let types: Vec<ArrayType> = first.iter().map(Value::array_type).collect();
-        let fits = |(place, cell): (usize, &Value)| {
-            discriminant(cell) == discriminant(&first[place % width]) && *cell != cell.as_null()
-        };
-        if !self.has_arrays()
-            || !types.iter().all(travels_in_arrays)
-            || !cells.iter().enumerate().all(fits)
-        {
-            return Err(cells);
+        match self.0 {
+            Postgres => arrays(cells, rows),
+            MySql => json_rows(cells, rows),
+            _ => Err(cells),
         }
-        let mut columns = vec![Vec::with_capacity(rows); width];
-        for (place, cell) in cells.into_iter().enumerate() {
-            columns[place % width].push(cell);
-        }
-        let columns = types.into_iter().zip(columns);
-        let array = |(ty, cells)| Value::Array(ty, Some(Box::new(cells)));
-        Ok(columns.map(array).collect())
     }
 
     fn alters_array(self, ty: &ColumnType, items: Option<&Vec<Value>>) -> Option<&'static str> {
@@ -266,6 +252,61 @@ fn sorted(json: serde_json::Value) -> serde_json::Value {
         serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
         other => other,
     }
+}
+
+/// Not where sea-query (1.0) has no arrays of such values, nor with a NULL.
+fn arrays(cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
+    let width = cells.len() / rows.max(1);
+    let (first, _) = cells.split_at(width);
+    let types: Vec<ArrayType> = first.iter().map(Value::array_type).collect();
+    let fits = |(place, cell): (usize, &Value)| {
+        discriminant(cell) == discriminant(&first[place % width]) && *cell != cell.as_null()
+    };
+    if !types.iter().all(travels_in_arrays) || !cells.iter().enumerate().all(fits) {
+        return Err(cells);
+    }
+    let mut columns = vec![Vec::with_capacity(rows); width];
+    for (place, cell) in cells.into_iter().enumerate() {
+        columns[place % width].push(cell);
+    }
+    let columns = types.into_iter().zip(columns);
+    let array = |(ty, cells)| Value::Array(ty, Some(Box::new(cells)));
+    Ok(columns.map(array).collect())
+}
+
+/// Of integers alone: a text would come back with a collation, which a column's need not agree with.
+fn json_rows(cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
+    let integers: Option<Vec<i128>> = cells.iter().map(integer).collect();
+    let Some(integers) = integers else {
+        return Err(cells);
+    };
+    let mut json = String::with_capacity(integers.len() * 8);
+    for row in integers.chunks(cells.len() / rows.max(1)) {
+        let mut before = if json.is_empty() { "[[" } else { ",[" };
+        for integer in row {
+            json.push_str(before);
+            json.push_str(&integer.to_string());
+            before = ",";
+        }
+        json.push(']');
+    }
+    json.push(']');
+    Ok(vec![json.into()])
+}
+
+fn integer(value: &Value) -> Option<i128> {
+    Some(match value {
+        Value::Bool(Some(is)) => i128::from(*is),
+        Value::TinyInt(Some(n)) => i128::from(*n),
+        Value::SmallInt(Some(n)) => i128::from(*n),
+        Value::Int(Some(n)) => i128::from(*n),
+        Value::BigInt(Some(n)) => i128::from(*n),
+        Value::TinyUnsigned(Some(n)) => i128::from(*n),
+        Value::SmallUnsigned(Some(n)) => i128::from(*n),
+        Value::Unsigned(Some(n)) => i128::from(*n),
+        Value::BigUnsigned(Some(n)) => i128::from(*n),
+        _ => return None,
+    })
 }
 
 /// Whether an array of such values has the type, element for element, that they have by themselves.

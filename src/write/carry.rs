@@ -76,7 +76,7 @@ impl Writer<'_> {
         for key in &keys {
             sql.column("r", key).push(", ");
         }
-        self.dialect.time_cell(&mut sql);
+        self.dialect.time_cell(&mut sql, Sql::placeholder);
         for column in columns {
             sql.push(", ");
             self.carried(&mut sql, column);
@@ -114,8 +114,8 @@ impl Writer<'_> {
         self.dialect
             .rows(sql, rows, keys.len() + 1, |sql, _, column| {
                 match keys.get(column) {
-                    Some(key) => key.write(sql, self.dialect, Sql::placeholder),
-                    None => self.dialect.time_cell(sql),
+                    Some(key) => key.cell(sql, self.dialect),
+                    None => self.dialect.time_cell(sql, Sql::placeholder),
                 }
             });
     }

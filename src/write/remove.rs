@@ -56,8 +56,8 @@ impl Writer<'_> {
                 let width = names.len() + 1;
                 self.dialect
                     .rows(sql, rows, width, |sql, _, column| match keys.get(column) {
-                        Some(key) => key.write(sql, self.dialect, Sql::placeholder),
-                        None => self.dialect.time_cell(sql),
+                        Some(key) => key.cell(sql, self.dialect),
+                        None => self.dialect.time_cell(sql, Sql::placeholder),
                     });
             },
         );

@@ -108,7 +108,7 @@ impl<'w> Writer<'w> {
     pub(super) fn context_cells(&self, sql: &mut Sql) {
         for column in self.shape.context.iter().flatten() {
             sql.push(", ");
-            column.write(sql, self.dialect, Sql::placeholder);
+            column.cell(sql, self.dialect);
         }
     }
 
@@ -159,7 +159,7 @@ impl<'w> Writer<'w> {
 
     fn join_source(&self, sql: &mut Sql, from: From, brought: Brought) {
         if from == From::Source {
-            sql.push(" INNER JOIN ");
+            sql.push(self.dialect.join_in_order());
             table(sql, &self.shape.source);
             sql.push(" s ON ");
             self.same_key(sql, "s", |column| &column.source);
@@ -176,7 +176,7 @@ impl<'w> Writer<'w> {
         let width = cells.len() + usize::from(places);
         self.dialect.rows(sql, rows, width, |sql, row, column| {
             match cells.get(column) {
-                Some(cell) => cell.write(sql, self.dialect, Sql::placeholder),
+                Some(cell) => cell.cell(sql, self.dialect),
                 None => drop(sql.push(&row.to_string())),
             }
         });
@@ -184,8 +184,9 @@ impl<'w> Writer<'w> {
 
     fn arrays(&self, sql: &mut Sql, from: From) {
         let cells = self.columns_of_rows(from);
+        let types: Vec<_> = cells.iter().map(|cell| &cell.ty).collect();
         self.dialect
-            .rows_of_arrays(sql, cells.len(), |sql, column, name| {
+            .rows_of_arrays(sql, &types, |sql, column, name| {
                 cells[column].write(sql, self.dialect, |sql| sql.push(name));
             });
     }
@@ -197,7 +198,7 @@ impl<'w> Writer<'w> {
 
     pub(super) fn join_latest(&self, sql: &mut Sql, from: From) {
         let join = if from == From::Latest {
-            " INNER JOIN "
+            self.dialect.join_in_order()
         } else {
             " LEFT JOIN "
         };
@@ -205,7 +206,7 @@ impl<'w> Writer<'w> {
         match self.dialect.latest() {
             Latest::Lateral => self.latest_by_lateral(sql),
             Latest::RowId(row_id) => self.latest_by_row_id(sql, row_id),
-            Latest::Time => self.latest_by_time(sql, |sql| sql.column("v", LATEST_AT)),
+            Latest::Time => self.latest_by_time(sql),
         }
     }
 
@@ -221,14 +222,14 @@ impl<'w> Writer<'w> {
         self.last_of_row(sql, &format!("r.{row_id}"));
     }
 
-    pub(super) fn latest_by_time(&self, sql: &mut Sql, time: impl FnOnce(&mut Sql) -> &mut Sql) {
+    fn latest_by_time(&self, sql: &mut Sql) {
         table(sql, &self.shape.record);
         sql.push(" l ON ");
         self.same_key(sql, "l", |column| &column.name);
         sql.push(" AND ")
             .column("l", &self.shape.recorded_at)
-            .push(" = ");
-        time(sql);
+            .push(" = ")
+            .column("v", LATEST_AT);
     }
 
     /// `v`, with the time of each row's latest record where that is what it is joined by. MariaDB
@@ -246,15 +247,20 @@ impl<'w> Writer<'w> {
     }
 
     /// A subquery for this of the latest record of a row. Not by MAX, for which MariaDB and MySQL read
-    /// all records of the row where its key comes from outside the subquery.
+    /// all records of the row where its key comes from outside the subquery; and in the order of the
+    /// whole primary key, for MySQL sorts them by the time alone.
     fn last_of_row(&self, sql: &mut Sql, what: &str) {
         sql.push(&format!("(SELECT {what} FROM "));
         table(sql, &self.shape.record);
         sql.push(" r WHERE ");
         self.same_key(sql, "r", |column| &column.name);
+        let key = self.shape.key.iter().map(|column| &column.name);
+        let order = key.chain([&self.shape.recorded_at]);
         sql.push(" ORDER BY ")
-            .column("r", &self.shape.recorded_at)
-            .push(" DESC LIMIT 1)");
+            .list(order, ", ", |sql, name| {
+                sql.column("r", name).push(" DESC");
+            })
+            .push(" LIMIT 1)");
     }
 
     pub(super) fn same_key(&self, sql: &mut Sql, alias: &str, name: impl Fn(&Column) -> &str) {

@@ -420,10 +420,14 @@ impl Target {
     }
 
     /// The latest record of each row in a table that was taken out, where the row has no later one:
-    /// that is looked for by a seek, where MAX would have MariaDB and MySQL read all records of the row.
+    /// that is looked for by a seek, where MAX would have MariaDB and MySQL read all records of the row,
+    /// and the order of the time alone would have MySQL sort them.
     fn latest_of(&self, table: &str) -> String {
         let (from, to) = (self.name(table), self.name(&self.table));
         let (keys, at) = (self.list("", &self.key), self.quoted(&self.recorded_at));
+        let whole = self.key.iter().chain([&self.recorded_at]);
+        let order = whole.map(|column| format!("x.{} DESC", self.quoted(column)));
+        let order = order.collect::<Vec<_>>().join(", ");
         let same = |alias: &str| {
             let same = self.key.iter().map(|key| {
                 let key = self.quoted(key);
@@ -434,7 +438,7 @@ impl Target {
         format!(
             "FROM {from} o INNER JOIN (SELECT {keys}, MAX({at}) AS {at} FROM {from} GROUP BY {keys}) l \
              ON {} AND l.{at} = o.{at} \
-             WHERE COALESCE((SELECT x.{at} FROM {to} x WHERE {} ORDER BY x.{at} DESC LIMIT 1) < o.{at}, TRUE)",
+             WHERE COALESCE((SELECT x.{at} FROM {to} x WHERE {} ORDER BY {order} LIMIT 1) < o.{at}, TRUE)",
             same("l"),
             same("x")
         )

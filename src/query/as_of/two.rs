@@ -131,11 +131,13 @@ fn join_by_key<R: RecordEntity, S: RecordEntity>(
     let mut last = Query::select();
     last.from_as(S::default().table_ref(), STATE)
         .and_where(held())
-        .order_by_expr(Expr::col((STATE, S::RECORDED_AT)), Order::Desc)
         .limit(1);
     for (from, to) in pairs {
         last.and_where(Expr::col((STATE, *to)).eq(own::<R>(*from)));
+        // For MySQL, which sorts a related row's records by the time alone.
+        last.order_by_expr(Expr::col((STATE, *to)), Order::Desc);
     }
+    last.order_by_expr(Expr::col((STATE, S::RECORDED_AT)), Order::Desc);
     let lives = own::<S>(S::EVENT).is_not_in(Event::ENDINGS.map(Event::as_str));
     if dialect.has_lateral() {
         last.expr(Expr::cust("*"));
