@@ -48,13 +48,13 @@ pub(crate) enum Latest {
     Time,
 }
 
-/// How a record by itself, of what has not changed, is refused; see `write/one.rs`.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Ways to write a record by itself; see `write/one.rs`.
+#[derive(Clone, Copy)]
 pub(crate) enum One {
-    /// It conflicts with the latest one.
+    /// A record of what has not changed conflicts with the latest one.
     Conflict,
-    /// It has no time.
-    Null,
+    /// The latest record is looked for by a constant.
+    Constant,
 }
 
 /// A statement under construction: its text, and its values in the order of their placeholders.
@@ -343,39 +343,38 @@ impl Dialect {
         sql.push(if selects { ") v" } else { ")) v" });
     }
 
-    /// The same rows from [`arrays`](Self::arrays) of columns of these types; `cell` writes one, given
-    /// where it stands.
+    /// The same rows from [`arrays`](Self::arrays); `cell` writes a value, given where it stands.
     pub(crate) fn rows_of_arrays(
         self,
         sql: &mut Sql,
-        types: &[&ColumnType],
+        columns: usize,
         mut cell: impl FnMut(&mut Sql, usize, &str),
     ) {
-        let columns = types.len();
         let name = |column: usize| format!("column{}", column + 1);
-        if self.0 == DbBackend::MySql {
-            sql.push("JSON_TABLE(")
-                .placeholder()
-                .push(", '$[*]' COLUMNS (");
-            sql.list(types.iter().enumerate(), ", ", |sql, (column, ty)| {
-                let sign = if is_unsigned(ty) { " UNSIGNED" } else { "" };
-                sql.push(&name(column));
-                sql.push(&format!(" BIGINT{sign} PATH '$[{column}]' ERROR ON ERROR"));
-            });
-            sql.push(")) v");
-            return;
-        }
         sql.push("(SELECT ").list(0..columns, ", ", |sql, column| {
             cell(sql, column, &format!("u.{}", name(column)));
             sql.push(" AS ").push(&name(column));
         });
-        sql.push(" FROM unnest(").list(0..columns, ", ", |sql, _| {
-            sql.placeholder();
-        });
-        sql.push(") u (").list(0..columns, ", ", |sql, column| {
-            sql.push(&name(column));
-        });
-        sql.push(")) v");
+        match self.0 {
+            DbBackend::MySql => {
+                sql.push(" FROM JSON_TABLE(").placeholder();
+                sql.push(", '$[*]' COLUMNS (")
+                    .list(0..columns, ", ", |sql, column| {
+                        sql.push(&name(column));
+                        sql.push(&format!(" BIGINT PATH '$[{column}]' ERROR ON ERROR"));
+                    });
+                sql.push(")) u) v");
+            }
+            _ => {
+                sql.push(" FROM unnest(").list(0..columns, ", ", |sql, _| {
+                    sql.placeholder();
+                });
+                sql.push(") u (").list(0..columns, ", ", |sql, column| {
+                    sql.push(&name(column));
+                });
+                sql.push(")) v");
+            }
+        }
     }
 
     /// Arrays, in the order of the keys of a run, and the first of these, beside each row of the run.
@@ -574,7 +573,7 @@ impl Dialect {
     pub(crate) fn one(self) -> Option<One> {
         match self.0 {
             DbBackend::Sqlite => Some(One::Conflict),
-            DbBackend::MySql => Some(One::Null),
+            DbBackend::MySql => Some(One::Constant),
             _ => None,
         }
     }
@@ -637,14 +636,6 @@ fn is_text(ty: &ColumnType) -> bool {
 /// looks it up in an index, takes for NULL outside the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
 pub(crate) fn bind_time(at: DateTime<Utc>) -> Value {
     at.fixed_offset().into()
-}
-
-fn is_unsigned(ty: &ColumnType) -> bool {
-    use ColumnType as Of;
-    matches!(
-        ty,
-        Of::TinyUnsigned | Of::SmallUnsigned | Of::Unsigned | Of::BigUnsigned
-    )
 }
 
 /// A microsecond after the RFC 3339 text `t`, written as sqlx binds it: with 0, 3 or 6 digits after

@@ -381,13 +381,16 @@ fn is_lost_savepoint(text: &str) -> bool {
 }
 
 /// Whether the database has undone the whole transaction, so that on MySQL what follows would stand in
-/// none: a deadlock or a serialization failure, rather than a lock that was waited for in vain.
+/// none: a deadlock, a serialization failure or no room for more locks (1206), rather than a lock that was
+/// waited for in vain.
 pub(crate) fn ends_transaction(error: &DbErr) -> bool {
     if let Some(source) = RecordError::of(error).and_then(RecordError::database_source) {
         return ends_transaction(source);
     }
     database_error(error).is_some_and(|(code, text)| {
-        matches!(code.as_str(), "40001" | "40P01") || is_lost_savepoint(&text)
+        matches!(code.as_str(), "40001" | "40P01")
+            || text.starts_with("1206 ")
+            || is_lost_savepoint(&text)
     })
 }
 
@@ -415,11 +418,14 @@ pub(crate) fn is_repeated(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// Whether MySQL refuses that this column is NULL.
-pub(crate) fn refuses_null(error: &DbErr, column: &str) -> bool {
+/// Whether SQLite refuses a statement or its row, rather than the disk, memory or an interrupt, for which
+/// it may undo the whole transaction (its manual, "Response To Errors Within A Transaction").
+pub(crate) fn refuses(error: &DbErr) -> bool {
     let source = RecordError::of(error).and_then(RecordError::database_source);
-    database_error(source.unwrap_or(error))
-        .is_some_and(|(_, text)| text.starts_with("1048 ") && text.contains(&format!("'{column}'")))
+    let raised = database_error(source.unwrap_or(error));
+    let code = raised.and_then(|(code, _)| code.parse::<u32>().ok());
+    // SQLITE_ERROR, SQLITE_CONSTRAINT and SQLITE_MISMATCH, or an extended code of one.
+    code.is_some_and(|code| matches!(code & 0xff, 1 | 19 | 20))
 }
 
 /// Whether the database says that a table or a column does not exist.

@@ -276,7 +276,7 @@ fn arrays(cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
 
 /// Of integers alone: a text would come back with a collation, which a column's need not agree with.
 fn json_rows(cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
-    let integers: Option<Vec<i128>> = cells.iter().map(integer).collect();
+    let integers: Option<Vec<i64>> = cells.iter().map(integer).collect();
     let Some(integers) = integers else {
         return Err(cells);
     };
@@ -294,17 +294,17 @@ fn json_rows(cells: Vec<Value>, rows: usize) -> Result<Vec<Value>, Vec<Value>> {
     Ok(vec![json.into()])
 }
 
-fn integer(value: &Value) -> Option<i128> {
+fn integer(value: &Value) -> Option<i64> {
     Some(match value {
-        Value::Bool(Some(is)) => i128::from(*is),
-        Value::TinyInt(Some(n)) => i128::from(*n),
-        Value::SmallInt(Some(n)) => i128::from(*n),
-        Value::Int(Some(n)) => i128::from(*n),
-        Value::BigInt(Some(n)) => i128::from(*n),
-        Value::TinyUnsigned(Some(n)) => i128::from(*n),
-        Value::SmallUnsigned(Some(n)) => i128::from(*n),
-        Value::Unsigned(Some(n)) => i128::from(*n),
-        Value::BigUnsigned(Some(n)) => i128::from(*n),
+        Value::Bool(Some(is)) => i64::from(*is),
+        Value::TinyInt(Some(n)) => i64::from(*n),
+        Value::SmallInt(Some(n)) => i64::from(*n),
+        Value::Int(Some(n)) => i64::from(*n),
+        Value::BigInt(Some(n)) => *n,
+        Value::TinyUnsigned(Some(n)) => i64::from(*n),
+        Value::SmallUnsigned(Some(n)) => i64::from(*n),
+        Value::Unsigned(Some(n)) => i64::from(*n),
+        Value::BigUnsigned(Some(n)) => i64::try_from(*n).ok()?,
         _ => return None,
     })
 }
@@ -328,4 +328,21 @@ fn travels_in_arrays(ty: &ArrayType) -> bool {
             | ArrayType::ChronoDateTime
             | ArrayType::ChronoDateTimeWithTimeZone
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_integers_go_to_mysql_as_one_text_and_others_as_they_came() {
+        let mysql = Dialect(MySql);
+        let integers = vec![u32::MAX.into(), true.into(), 1_i8.into(), i64::MIN.into()];
+        let json = "[[4294967295,1],[1,-9223372036854775808]]";
+        assert_eq!(mysql.arrays(integers, 2), Ok(vec![json.into()]));
+        for other in [Value::Int(None), "1".into(), 1.5.into(), u64::MAX.into()] {
+            let cells = vec![1.into(), other];
+            assert_eq!(mysql.arrays(cells.clone(), 2), Err(cells));
+        }
+    }
 }

@@ -184,9 +184,8 @@ impl<'w> Writer<'w> {
 
     fn arrays(&self, sql: &mut Sql, from: From) {
         let cells = self.columns_of_rows(from);
-        let types: Vec<_> = cells.iter().map(|cell| &cell.ty).collect();
         self.dialect
-            .rows_of_arrays(sql, &types, |sql, column, name| {
+            .rows_of_arrays(sql, cells.len(), |sql, column, name| {
                 cells[column].write(sql, self.dialect, |sql| sql.push(name));
             });
     }
@@ -206,7 +205,7 @@ impl<'w> Writer<'w> {
         match self.dialect.latest() {
             Latest::Lateral => self.latest_by_lateral(sql),
             Latest::RowId(row_id) => self.latest_by_row_id(sql, row_id),
-            Latest::Time => self.latest_by_time(sql),
+            Latest::Time => self.latest_by_time(sql, |sql| sql.column("v", LATEST_AT)),
         }
     }
 
@@ -222,14 +221,14 @@ impl<'w> Writer<'w> {
         self.last_of_row(sql, &format!("r.{row_id}"));
     }
 
-    fn latest_by_time(&self, sql: &mut Sql) {
+    pub(super) fn latest_by_time(&self, sql: &mut Sql, time: impl FnOnce(&mut Sql) -> &mut Sql) {
         table(sql, &self.shape.record);
         sql.push(" l ON ");
         self.same_key(sql, "l", |column| &column.name);
         sql.push(" AND ")
             .column("l", &self.shape.recorded_at)
-            .push(" = ")
-            .column("v", LATEST_AT);
+            .push(" = ");
+        time(sql);
     }
 
     /// `v`, with the time of each row's latest record where that is what it is joined by. MariaDB
