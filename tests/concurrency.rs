@@ -107,7 +107,8 @@ impl Gate {
                  WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
             }
             DbBackend::MySql => {
-                "SELECT count(*) AS n FROM information_schema.processlist \
+                "SELECT count(*) AS n \
+                 FROM /*M! information_schema *//*!80000 performance_schema */.processlist \
                  WHERE db = DATABASE() AND state = 'User lock'"
             }
             _ => return,
