@@ -419,8 +419,8 @@ impl Dialect {
     }
 
     /// The same for the time of a record.
-    pub(crate) fn time_cell(self, sql: &mut Sql, value: impl FnOnce(&mut Sql) -> &mut Sql) {
-        self.cell(sql, &ColumnType::TimestampWithTimeZone, value);
+    pub(crate) fn time_cell(self, sql: &mut Sql) {
+        self.cell(sql, &ColumnType::TimestampWithTimeZone, Sql::placeholder);
     }
 
     /// A join that goes through what stands before it and seeks in what comes after it.

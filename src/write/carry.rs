@@ -39,7 +39,7 @@ impl Writer<'_> {
         for places in places.chunks(self.rows_of_one_statement(self.shape.key.len() + 1)) {
             let mut sql = self.dialect.sql();
             sql.push("SELECT COUNT(*) AS counted FROM ");
-            self.places(&mut sql, places.len());
+            self.places(&mut sql, places.len(), 1);
             sql.push(" WHERE ");
             self.none_there(&mut sql);
             let values = self.brought_places(places, moment).collect();
@@ -76,13 +76,13 @@ impl Writer<'_> {
         for key in &keys {
             sql.column("r", key).push(", ");
         }
-        self.dialect.time_cell(&mut sql, Sql::placeholder);
+        self.dialect.time_cell(&mut sql);
         for column in columns {
             sql.push(", ");
             self.carried(&mut sql, column);
         }
         sql.push(" FROM ");
-        self.places(&mut sql, rows);
+        self.places(&mut sql, rows, 1);
         sql.push(self.dialect.join_in_order());
         table(&mut sql, &self.shape.record);
         sql.push(" r ON ");
@@ -108,14 +108,14 @@ impl Writer<'_> {
         sql.column("r", column).push(" END");
     }
 
-    /// `v`: keys and times.
-    fn places(&self, sql: &mut Sql, rows: usize) {
+    /// `v`: keys, and so many times for each.
+    pub(super) fn places(&self, sql: &mut Sql, rows: usize, times: usize) {
         let keys = &self.shape.key;
         self.dialect
-            .rows(sql, rows, keys.len() + 1, |sql, _, column| {
+            .rows(sql, rows, keys.len() + times, |sql, _, column| {
                 match keys.get(column) {
                     Some(key) => key.cell(sql, self.dialect),
-                    None => self.dialect.time_cell(sql, Sql::placeholder),
+                    None => self.dialect.time_cell(sql),
                 }
             });
     }

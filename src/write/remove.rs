@@ -4,8 +4,7 @@ use sea_orm::DbErr;
 
 use super::text::table;
 use super::{Brought, Writer};
-use crate::dialect::{Sql, bind_time};
-use crate::plan::Column;
+use crate::dialect::bind_time;
 use crate::prune::Gone;
 
 impl Writer<'_> {
@@ -44,22 +43,15 @@ impl Writer<'_> {
     }
 
     fn remove_text(&self, rows: usize) -> String {
-        let keys: Vec<&Column> = self.shape.key.iter().collect();
-        let names = keys.iter().map(|key| key.name.as_str());
+        let names = self.shape.key.iter().map(|key| key.name.as_str());
         let names: Vec<&str> = names.chain([self.shape.recorded_at.as_str()]).collect();
         let mut sql = self.dialect.sql();
         self.dialect.delete_listed(
             &mut sql,
             |sql| table(sql, &self.shape.record),
             &names,
-            |sql| {
-                let width = names.len() + 1;
-                self.dialect
-                    .rows(sql, rows, width, |sql, _, column| match keys.get(column) {
-                        Some(key) => key.cell(sql, self.dialect),
-                        None => self.dialect.time_cell(sql, Sql::placeholder),
-                    });
-            },
+            // What goes, and beside what.
+            |sql| self.places(sql, rows, 2),
         );
         sql.finish()
     }
