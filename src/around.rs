@@ -12,9 +12,9 @@ use crate::bulk::{Pages, Rows};
 use crate::capture::{record_first, unrecorded};
 use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
+use crate::keys::Key;
 use crate::listen::selected;
 use crate::registry::registry;
-use crate::typed::Key;
 use crate::write::CHUNK;
 use crate::{Event, RecordedTransaction};
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use sea_orm::sea_query::Condition;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
-use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::keys::{Key, KeyOfEntity, typed_key, untyped_key};
 use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Extent, Key, Page, Plan, Row};
+use crate::typed::{Extent, Page, Plan, Row};
 use crate::write::{CHUNK, Writer, keys_alone};
 use crate::{Event, Recorded};
 

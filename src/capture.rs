@@ -13,16 +13,17 @@ use sea_orm::DbErr;
 use sea_orm::sea_query::{Condition, ExprTrait};
 
 use crate::Event;
+use crate::by_keys::table_columns;
 use crate::context::{Context, Stamp};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Touched};
-use crate::keys::{self, Run, compare, follow_each_other};
+use crate::keys::{self, Key, Run, compare, follow_each_other};
 use crate::listen::Listener;
 use crate::locks;
 use crate::plan::Shape;
 use crate::registry::registry;
-use crate::typed::{Extent, Key, Models, Page, Plan, Row, table_columns};
+use crate::typed::{Extent, Models, Page, Plan, Row};
 use crate::write::{CHUNK, Writer, keys_alone};
 
 /// Records what was noted. All records of one call share one time.

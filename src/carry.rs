@@ -12,16 +12,17 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DbErr, EntityName, IdenStatic, Iterable};
 
-use crate::bulk::untyped_key;
+use crate::by_keys::{beyond_columns, record_key, record_key_names};
 use crate::context::Context;
 use crate::dialect::bind_time;
 use crate::erased::Connection;
+use crate::keys::{Key, untyped_key};
 use crate::operation::{Operation, apart_patiently};
 use crate::recorded::unread;
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
-use crate::typed::{Key, Plan, beyond_columns, record_key, record_key_names};
+use crate::typed::Plan;
 use crate::write::{CHUNK, Writer};
 use crate::{ColumnOf, RecordEntity, Recorded};
 

@@ -15,13 +15,14 @@ use sea_orm::{DbErr, EntityTrait, ModelTrait, RelationDef};
 
 use crate::Event;
 use crate::bulk::Pages;
+use crate::by_keys::have;
 use crate::by_type::ByType;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
+use crate::keys::{Key, key_of, link_of};
 use crate::listen::{Listener, full_name, names};
 use crate::recorded::column_named;
 use crate::registry::{HookedEntity, Hooks, Node, registry};
-use crate::typed::{Key, have, key_of, link_of};
 use crate::write::CHUNK;
 
 /// What the database does to the rows that reference one.

@@ -1,21 +1,35 @@
-//! What differs between databases. No other file branches on one, but for its rooms
-//! `dialect/values.rs`: which values a database keeps as they are; and `dialect/numbers.rs`: how
-//! numbers are aggregated; and `dialect/neutral.rs`: what stands for nothing.
+//! What differs between databases. No other file branches on one.
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | `dialect.rs` | the rest: locks, transactions, keys, the forms of queries |
+//! | `dialect/sql.rs` | a statement under construction |
+//! | `dialect/rows.rs` | rows that a statement brings along |
+//! | `dialect/values.rs` | which values a database keeps as they are |
+//! | `dialect/same.rs` | which values are the same |
+//! | `dialect/times.rs` | the times of records |
+//! | `dialect/numbers.rs` | how numbers are aggregated |
+//! | `dialect/neutral.rs` | what stands for nothing |
 //!
 //! Sources are named where a choice would surprise: the manuals of PostgreSQL 15, MariaDB 10.11,
 //! MySQL 8 and SQLite 3.
 
 mod neutral;
 mod numbers;
+mod rows;
+mod same;
+mod sql;
+mod times;
 mod values;
 
 pub(crate) use numbers::NumberKind;
+pub(crate) use sql::Sql;
+pub(crate) use times::bind_time;
 pub(crate) use values::declared_length;
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{ColumnType, LockType, SelectStatement};
+use sea_orm::sea_query::{LockType, SelectStatement};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement,
     TransactionOptions, Value,
@@ -57,67 +71,6 @@ pub(crate) enum One {
     Constant,
 }
 
-/// A statement under construction: its text, and its values in the order of their placeholders.
-#[derive(Debug)]
-pub(crate) struct Sql {
-    dialect: Dialect,
-    text: String,
-    placeholders: usize,
-}
-
-impl Sql {
-    pub(crate) fn push(&mut self, text: &str) -> &mut Self {
-        self.text.push_str(text);
-        self
-    }
-
-    pub(crate) fn ident(&mut self, name: &str) -> &mut Self {
-        let quote = self.dialect.quote();
-        self.text.push(quote);
-        for c in name.chars() {
-            if c == quote {
-                self.text.push(quote);
-            }
-            self.text.push(c);
-        }
-        self.text.push(quote);
-        self
-    }
-
-    /// `alias.column`
-    pub(crate) fn column(&mut self, alias: &str, name: &str) -> &mut Self {
-        self.push(alias).push(".").ident(name)
-    }
-
-    pub(crate) fn placeholder(&mut self) -> &mut Self {
-        self.placeholders += 1;
-        match self.dialect.0 {
-            DbBackend::Postgres => self.text.push_str(&format!("${}", self.placeholders)),
-            _ => self.text.push('?'),
-        }
-        self
-    }
-
-    pub(crate) fn list<T>(
-        &mut self,
-        items: impl IntoIterator<Item = T>,
-        separator: &str,
-        mut write: impl FnMut(&mut Self, T),
-    ) -> &mut Self {
-        for (index, item) in items.into_iter().enumerate() {
-            if index > 0 {
-                self.push(separator);
-            }
-            write(self, item);
-        }
-        self
-    }
-
-    pub(crate) fn finish(self) -> String {
-        self.text
-    }
-}
-
 impl Dialect {
     pub(crate) fn of(connection: &impl ConnectionTrait) -> Self {
         Self(connection.get_database_backend())
@@ -136,11 +89,7 @@ impl Dialect {
     }
 
     pub(crate) fn sql(self) -> Sql {
-        Sql {
-            dialect: self,
-            text: String::with_capacity(512),
-            placeholders: 0,
-        }
+        Sql::of(self)
     }
 
     fn quote(self) -> char {
@@ -239,190 +188,6 @@ impl Dialect {
         self.0 != DbBackend::Postgres
     }
 
-    /// Null-safe equality of two values of a recorded column.
-    pub(crate) fn same(self, sql: &mut Sql, ty: &ColumnType, a: &str, b: &str) {
-        let (left, operator, right) = match (self.0, ty) {
-            // `json` has no equality operator (PostgreSQL, 8.14).
-            (DbBackend::Postgres, ColumnType::Json) => {
-                ("CAST(", " IS NOT DISTINCT FROM ", " AS jsonb)")
-            }
-            // Beside `text`, which is what is bound, a padded value loses its padding.
-            (DbBackend::Postgres, ColumnType::Char(_)) => {
-                ("CAST(", " IS NOT DISTINCT FROM ", " AS bpchar)")
-            }
-            // `varchar[]` has no equality with `text[]`, which is what is bound.
-            (DbBackend::Postgres, ColumnType::Array(of)) if is_told_by_text(of) => (
-                "CAST(",
-                " IS NOT DISTINCT FROM ",
-                " AS text[]) COLLATE \"C\"",
-            ),
-            // By bytes: `citext` and collations that are not deterministic hold other texts for the
-            // same, and intervals a day for 24 hours. And what has no equality at all, as `xml`,
-            // has a text.
-            (DbBackend::Postgres, ty) if is_told_by_text(ty) => {
-                ("CAST(", " IS NOT DISTINCT FROM ", " AS text) COLLATE \"C\"")
-            }
-            (DbBackend::Postgres, _) => ("", " IS NOT DISTINCT FROM ", ""),
-            // By value: MySQL's JSON_EXTRACT gives its normal form, and MariaDB, whose JSON is
-            // text, runs what stands in its own comments.
-            (DbBackend::MySql, ColumnType::Json | ColumnType::JsonBinary) => (
-                "CAST(/*M!100700 JSON_NORMALIZE(*/JSON_EXTRACT(",
-                " <=> ",
-                ", '$')/*M!100700 )*/ AS BINARY)",
-            ),
-            // Text compares by collation otherwise, often without regard to case.
-            (DbBackend::MySql, ty) if is_text(ty) => {
-                ("CAST(CONVERT(", " <=> ", " USING utf8mb4) AS BINARY)")
-            }
-            (DbBackend::MySql, _) => ("", " <=> ", ""),
-            _ => ("", " IS ", ""),
-        };
-        sql.push(left)
-            .push(a)
-            .push(right)
-            .push(operator)
-            .push(left)
-            .push(b)
-            .push(right);
-    }
-
-    /// The time of a new record: now, or a microsecond after the latest record where that is not
-    /// before now. `now` is written [`stamp_bindings`](Self::stamp_bindings) times.
-    pub(crate) fn stamp(self, sql: &mut Sql, latest: &str, now: impl Fn(&mut Sql) -> &mut Sql) {
-        match self.0 {
-            DbBackend::Postgres => {
-                now(sql.push("GREATEST("));
-                sql.push(&format!(", {latest} + interval '1 microsecond')"));
-            }
-            DbBackend::MySql => {
-                now(sql.push(&format!("CASE WHEN {latest} >= ")));
-                now(sql.push(&format!(" THEN {latest} + INTERVAL 1 MICROSECOND ELSE ")));
-                sql.push(" END");
-            }
-            _ => {
-                now(sql.push(&format!("CASE WHEN {latest} >= ")));
-                let next = sqlite_next_microsecond(latest);
-                now(sql.push(&format!(" THEN {next} ELSE ")));
-                sql.push(" END");
-            }
-        }
-    }
-
-    pub(crate) fn stamp_bindings(self) -> usize {
-        match self.0 {
-            DbBackend::Postgres => 1,
-            _ => 2,
-        }
-    }
-
-    /// Opens the rows that a statement brings along, as a derived table `v` whose columns are
-    /// `column1`, `column2`…; `cell` writes one.
-    pub(crate) fn rows(
-        self,
-        sql: &mut Sql,
-        rows: usize,
-        columns: usize,
-        mut cell: impl FnMut(&mut Sql, usize, usize),
-    ) {
-        // MariaDB loses the parameters of a VALUES in a derived table (10.11).
-        let selects = rows == 1 || self.0 == DbBackend::MySql;
-        let separator = if selects {
-            " UNION ALL SELECT "
-        } else {
-            "), ("
-        };
-        sql.push(if selects { "(SELECT " } else { "(VALUES (" });
-        sql.list(0..rows, separator, |sql, row| {
-            sql.list(0..columns, ", ", |sql, column| {
-                cell(sql, row, column);
-                if selects && row == 0 {
-                    sql.push(" AS ").ident(&format!("column{}", column + 1));
-                }
-            });
-        });
-        sql.push(if selects { ") v" } else { ")) v" });
-    }
-
-    /// The same rows from [`arrays`](Self::arrays); `cell` writes a value, given where it stands.
-    pub(crate) fn rows_of_arrays(
-        self,
-        sql: &mut Sql,
-        columns: usize,
-        mut cell: impl FnMut(&mut Sql, usize, &str),
-    ) {
-        let name = |column: usize| format!("column{}", column + 1);
-        sql.push("(SELECT ").list(0..columns, ", ", |sql, column| {
-            cell(sql, column, &format!("u.{}", name(column)));
-            sql.push(" AS ").push(&name(column));
-        });
-        match self.0 {
-            DbBackend::MySql => {
-                sql.push(" FROM JSON_TABLE(").placeholder();
-                sql.push(", '$[*]' COLUMNS (")
-                    .list(0..columns, ", ", |sql, column| {
-                        sql.push(&name(column));
-                        sql.push(&format!(" BIGINT PATH '$[{column}]' ERROR ON ERROR"));
-                    });
-                sql.push(")) u) v");
-            }
-            _ => {
-                sql.push(" FROM unnest(").list(0..columns, ", ", |sql, _| {
-                    sql.placeholder();
-                });
-                sql.push(") u (").list(0..columns, ", ", |sql, column| {
-                    sql.push(&name(column));
-                });
-                sql.push(")) v");
-            }
-        }
-    }
-
-    /// Arrays, in the order of the keys of a run, and the first of these, beside each row of the run.
-    pub(crate) fn arrays_beside(self, sql: &mut Sql, arrays: usize) {
-        sql.push(" CROSS JOIN (SELECT ");
-        for array in 1..=arrays {
-            sql.placeholder().push(&format!(" AS column{array}, "));
-        }
-        sql.placeholder().push(" AS first) v");
-    }
-
-    /// The element that such an array has for a row. By its place, it needs no join.
-    pub(crate) fn element_of_run(self, array: usize, key: &str) -> String {
-        format!(
-            "(v.column{})[CAST({key} - v.first AS integer) + 1]",
-            array + 1
-        )
-    }
-
-    /// A bound value as a column of a derived table, which no column beside it gives its type. MySQL
-    /// settles that when it prepares the statement and when it runs it first (its manual, "PREPARE
-    /// Statement"), and then takes bytes for text, which it refuses, and times for whole seconds.
-    pub(crate) fn cell(
-        self,
-        sql: &mut Sql,
-        ty: &ColumnType,
-        value: impl FnOnce(&mut Sql) -> &mut Sql,
-    ) {
-        use ColumnType as Of;
-        let cast = match (self.0, ty) {
-            (DbBackend::MySql, Of::DateTime | Of::Timestamp | Of::TimestampWithTimeZone) => {
-                "DATETIME(6)"
-            }
-            (DbBackend::MySql, Of::Time) => "TIME(6)",
-            (DbBackend::MySql, Of::Uuid | Of::Binary(_) | Of::VarBinary(_) | Of::Blob) => "BINARY",
-            _ => {
-                value(sql);
-                return;
-            }
-        };
-        value(sql.push("CAST(")).push(" AS ").push(cast).push(")");
-    }
-
-    /// The same for the time of a record.
-    pub(crate) fn time_cell(self, sql: &mut Sql) {
-        self.cell(sql, &ColumnType::TimestampWithTimeZone, Sql::placeholder);
-    }
-
     /// A join that goes through what stands before it and seeks in what comes after it.
     pub(crate) fn join_in_order(self) -> &'static str {
         match self.0 {
@@ -438,69 +203,6 @@ impl Dialect {
         match self.0 {
             DbBackend::MySql => " FORCE INDEX (PRIMARY)",
             _ => "",
-        }
-    }
-
-    /// A DELETE from a table of the rows that a derived table lists, each by its key and a time, while
-    /// the row of the same key and the other time listed is there.
-    ///
-    /// `columns` are those of the key and the time, in the order in which they are listed; the other
-    /// time comes last.
-    pub(crate) fn delete_listed(
-        self,
-        sql: &mut Sql,
-        table: impl Fn(&mut Sql),
-        columns: &[&str],
-        rows: impl Fn(&mut Sql),
-    ) {
-        let last = columns.len();
-        let same = |sql: &mut Sql, alias: &str, at: usize| {
-            sql.list(
-                columns.iter().enumerate(),
-                " AND ",
-                |sql, (place, column)| {
-                    let listed = if place + 1 == last { at } else { place + 1 };
-                    sql.column(alias, column)
-                        .push(&format!(" = v.column{listed}"));
-                },
-            );
-        };
-        let (gone, beside) = (last, last + 1);
-        // In this order, so that the list is gone through and the table sought.
-        let listed = |sql: &mut Sql| {
-            rows(sql);
-            for (alias, at) in [("r", gone), ("b", beside)] {
-                sql.push(self.join_in_order());
-                table(sql);
-                sql.push(&format!(" {alias} ON "));
-                same(sql, alias, at);
-            }
-        };
-        match self.0 {
-            DbBackend::Postgres => {
-                sql.push("DELETE FROM ");
-                table(sql);
-                sql.push(" r USING ");
-                rows(sql);
-                sql.push(self.join_in_order());
-                table(sql);
-                sql.push(" b ON ");
-                same(sql, "b", beside);
-                sql.push(" WHERE ");
-                same(sql, "r", gone);
-            }
-            DbBackend::MySql => {
-                sql.push("DELETE r FROM ");
-                listed(sql);
-            }
-            _ => {
-                // By rows of values it seeks with the first column alone: all records of a row for each.
-                sql.push("DELETE FROM ");
-                table(sql);
-                sql.push(" WHERE _rowid_ IN (SELECT r._rowid_ FROM ");
-                listed(sql);
-                sql.push(")");
-            }
         }
     }
 
@@ -585,68 +287,4 @@ impl Dialect {
             _ => Latest::Time,
         }
     }
-
-    /// Whether a value copied from table to table is the same that goes through Rust. SQLite's times,
-    /// decimals and JSON may be written in several ways.
-    pub(crate) fn copies(self, ty: &ColumnType) -> bool {
-        self.0 != DbBackend::Sqlite
-            || !matches!(
-                ty,
-                ColumnType::DateTime
-                    | ColumnType::Timestamp
-                    | ColumnType::TimestampWithTimeZone
-                    | ColumnType::Time
-                    | ColumnType::Date
-                    | ColumnType::Decimal(_)
-                    | ColumnType::Money(_)
-                    | ColumnType::Json
-                    | ColumnType::JsonBinary
-            )
-    }
-
-    /// Whether such a copy cannot be [altered](Self::alters), whatever the value.
-    pub(crate) fn copies_unseen(self, ty: &ColumnType) -> bool {
-        self.0 != DbBackend::MySql
-            && matches!(
-                ty,
-                ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text | ColumnType::Blob
-            )
-    }
-}
-
-/// Whether PostgreSQL tells two values apart by their texts alone.
-fn is_told_by_text(ty: &ColumnType) -> bool {
-    is_text(ty) || matches!(ty, ColumnType::Interval(_, _))
-}
-
-fn is_text(ty: &ColumnType) -> bool {
-    matches!(
-        ty,
-        ColumnType::Char(_)
-            | ColumnType::String(_)
-            | ColumnType::Text
-            | ColumnType::Enum { .. }
-            | ColumnType::Custom(_)
-    )
-}
-
-/// A time, in the form that every database compares with a record's, and sorts as it does.
-///
-/// A `DateTime<Utc>` goes to MySQL as a TIMESTAMP, which MariaDB, where it puts it into a column or
-/// looks it up in an index, takes for NULL outside the years 1970 to 2038. One with an offset goes there as text, and elsewhere as the column has it.
-pub(crate) fn bind_time(at: DateTime<Utc>) -> Value {
-    at.fixed_offset().into()
-}
-
-/// A microsecond after the RFC 3339 text `t`, written as sqlx binds it: with 0, 3 or 6 digits after
-/// the second, whichever is enough (chrono's `SecondsFormat::AutoSi`). SQLite's own date functions
-/// end at milliseconds.
-fn sqlite_next_microsecond(t: &str) -> String {
-    let micros =
-        format!("CAST(substr(substr({t}, 21, length({t}) - 26) || '000000', 1, 6) AS INTEGER) + 1");
-    format!(
-        "CASE {micros} WHEN 1000000 THEN strftime('%Y-%m-%dT%H:%M:%S', substr({t}, 1, 19), '+1 second') \
-         ELSE substr({t}, 1, 19) || CASE ({micros}) % 1000 \
-         WHEN 0 THEN printf('.%03d', ({micros}) / 1000) ELSE printf('.%06d', {micros}) END END || '+00:00'"
-    )
 }

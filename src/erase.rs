@@ -12,17 +12,18 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, QueryFilter, QueryOrder, Value,
 };
 
-use crate::bulk::{KeyOfEntity, untyped_key};
+use crate::by_keys::record_key;
 use crate::capture::page;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::keys::{Key, KeyOfEntity, untyped_key};
 use crate::operation::{Operation, apart_wholly};
 use crate::plan::{Column, Shape};
 use crate::recorded::table_name;
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Key, Plan, record_key};
+use crate::typed::Plan;
 use crate::write::{Blank, Cell, Writer, nothing};
 use crate::{ColumnOf, RecordEntity, RecordError, Recorded, is_retryable};
 

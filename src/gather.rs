@@ -21,8 +21,8 @@ use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::error::ends_transaction;
+use crate::keys::Key;
 use crate::listen::Guard;
-use crate::typed::Key;
 use crate::unseen::{Unseen, UnseenWrites};
 
 pub(crate) use notes::{Buffer, Note, Touched};

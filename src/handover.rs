@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::gather::Buffer;
-use crate::typed::Key;
+use crate::keys::Key;
 
 /// Rows that are noted here at most, for deletions that are under way or failed: those never take
 /// what was left. The oldest make room, and a single deletion may leave more.

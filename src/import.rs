@@ -12,17 +12,18 @@ use sea_orm::{
     QueryFilter, QuerySelect, Value,
 };
 
+use crate::by_keys::{has_key, have, record_key};
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
 use crate::gather::Note;
-use crate::keys::compare;
+use crate::keys::{Key, compare};
 use crate::operation::{Operation, apart_wholly};
 use crate::plan::Column;
 use crate::recorded::{RecordOf, table_name, unread};
 use crate::registry::plan_of;
 use crate::target::Target;
 use crate::time::{truncate_to_micros, utc};
-use crate::typed::{Key, Plan, has_key, have, record_key};
+use crate::typed::Plan;
 use crate::write::CHUNK;
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 

@@ -1,11 +1,57 @@
-//! The order of keys, and runs of them.
+//! Keys: their values, their order, and runs of them.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use sea_orm::Value;
+use sea_orm::{EntityTrait, Iterable, ModelTrait, PrimaryKeyToColumn, PrimaryKeyTrait, Value};
 
-use crate::typed::Key;
+use crate::recorder::value_of;
+
+/// The values of a key or of link columns, in their order.
+pub(crate) type Key = Vec<Value>;
+
+/// The primary key of a row.
+pub(crate) fn key_of<M: ModelTrait>(model: &M) -> Key {
+    let keys = <M::Entity as EntityTrait>::PrimaryKey::iter();
+    keys.map(|key| model.get(key.into_column())).collect()
+}
+
+/// The values of link columns, unless one is NULL.
+pub(crate) fn link_of<M: ModelTrait>(model: &M, columns: &[String]) -> Option<Key> {
+    let values = columns.iter().map(|column| value_of(model, column));
+    values
+        .map(|value| value.filter(|value| !is_null(value)))
+        .collect()
+}
+
+pub(crate) fn is_null(value: &Value) -> bool {
+    *value == value.as_null()
+}
+
+/// The type of an entity's primary key.
+pub(crate) type KeyOfEntity<E> = <<E as EntityTrait>::PrimaryKey as PrimaryKeyTrait>::ValueType;
+
+/// A key as its entity has it.
+pub(crate) fn typed_key<E: EntityTrait>(key: Key) -> KeyOfEntity<E> {
+    use sea_orm::sea_query::{FromValueTuple, ValueTuple};
+    let mut values = key.into_iter();
+    KeyOfEntity::<E>::from_value_tuple(
+        match (values.next(), values.next(), values.next(), values.len()) {
+            (Some(a), None, ..) => ValueTuple::One(a),
+            (Some(a), Some(b), None, _) => ValueTuple::Two(a, b),
+            (Some(a), Some(b), Some(c), 0) => ValueTuple::Three(a, b, c),
+            (a, b, c, _) => {
+                ValueTuple::Many([a, b, c].into_iter().flatten().chain(values).collect())
+            }
+        },
+    )
+}
+
+/// A key as the engine has it.
+pub(crate) fn untyped_key<E: EntityTrait>(key: KeyOfEntity<E>) -> Key {
+    use sea_orm::sea_query::IntoValueTuple;
+    key.into_value_tuple().into_iter().collect()
+}
 
 /// One order for all writers, so that none locks against another's order.
 pub(crate) fn compare(a: &Key, b: &Key) -> Ordering {

@@ -108,12 +108,13 @@
 //! | `gather.rs`, `listen.rs`, `reads.rs` | what was written; who depends on it; what closures read |
 //! | `cascade.rs` | whom the database itself deletes or cuts loose |
 //! | `bulk.rs`, `bulk/`, `around.rs` | many rows at once; what no hook sees: found, locked, noted |
-//! | `capture.rs`, `locks.rs`, `keys.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
+//! | `capture.rs`, `locks.rs`, `write.rs`, `write/` | from notes to snapshots, to one conditional INSERT a chunk |
 //! | `backfill.rs`, `import.rs` | the first records of rows that were there before; records from elsewhere |
 //! | `verify.rs` | whether every latest record says what its row is |
 //! | `retention.rs`, `prune.rs`, `prune/` | how long records are kept; which go, and how |
 //! | `carry.rs` | copies of what held at a moment, before all older records go at once |
 //! | `erase.rs`, `redact.rs` | what is to be forgotten, and the marks of it; what is never to be read |
+//! | `keys.rs`, `by_keys.rs` | keys, their order and runs of them; conditions on keys |
 //! | `dialect.rs`, `dialect/` | the only files that branch on the database |
 //! | `error.rs` | what can go wrong, and how it travels through SeaORM |
 //! | `book.rs` | the chapters |
@@ -137,6 +138,7 @@ mod around;
 mod backfill;
 pub mod book;
 mod bulk;
+mod by_keys;
 mod by_type;
 mod capture;
 mod carry;

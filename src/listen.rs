@@ -15,14 +15,16 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, QueryTrait, RelationDef, Select};
 
+use crate::by_keys::table_columns;
 use crate::by_type::ByType;
 use crate::cascade::ForeignKey;
 use crate::erased::Connection;
 use crate::keys;
+use crate::keys::Key;
 use crate::recorded::Recorded;
 use crate::recorder::CustomWatch;
 use crate::registry::{HookedEntity, Hooks, Node};
-use crate::typed::{Key, Plan, table_columns};
+use crate::typed::Plan;
 use crate::write::CHUNK;
 
 /// One relation of a path.

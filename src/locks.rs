@@ -16,8 +16,9 @@ use sea_orm::sea_query::Condition;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Unit};
 use crate::keys;
+use crate::keys::Key;
 use crate::listen::{Guard, Listener};
-use crate::typed::{Key, Page};
+use crate::typed::Page;
 use crate::write::CHUNK;
 
 /// Listeners with the links that were noted for them.

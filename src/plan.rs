@@ -11,10 +11,10 @@ use sea_orm::{
     Value,
 };
 
+use crate::by_keys::{Among, among, key_pairs};
 use crate::dialect::{Dialect, Sql, declared_length};
 use crate::recorded::{ColumnOf, RecordEntity, Recorded, table_name};
 use crate::recorder::PropertiesOf;
-use crate::typed::{Among, among, key_pairs};
 use crate::{Properties, RecordError};
 
 /// Everything about the recording of an entity that is known without its types.

@@ -22,15 +22,15 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 use self::page::{Pages, Place};
 pub(crate) use self::walk::Gone;
 use self::walk::{Judge, Walk};
-use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
 use crate::context::Context;
 use crate::erased::Connection;
+use crate::keys::{Key, KeyOfEntity, typed_key, untyped_key};
 use crate::operation::{Operation, apart_alone};
 use crate::registry::plan_of;
 use crate::retention::Tiers;
 use crate::target::Target;
 use crate::time::truncate_to_micros;
-use crate::typed::{Key, Plan};
+use crate::typed::Plan;
 use crate::write::{CHUNK, Writer};
 use crate::{RecordError, Recorded, Retention};
 

@@ -39,9 +39,10 @@ pub use records::{RecordModel, RecordedModel};
 pub use resample::{Bucket, Resample, WithGaps, agg};
 pub use restore::{PutBack, RestoreTo, Restored};
 
+use crate::by_keys::record_key;
 use crate::dialect::bind_time;
+use crate::keys::Key;
 use crate::time::{IntoRule, MICROSECOND, Window, truncate_to_micros, utc};
-use crate::typed::{Key, record_key};
 use crate::{RecordEntity, RecordError};
 
 macro_rules! looking_back {

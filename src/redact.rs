@@ -11,7 +11,7 @@ use sea_orm::sea_query::OptionEnum;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::typed::{Key, is_null};
+use crate::keys::{Key, is_null};
 
 /// What a record keeps of a redacted column: a keyed hash, as 64 hexadecimal digits, which says
 /// whether the value is another than in the record before, and nothing else.

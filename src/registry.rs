@@ -9,13 +9,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait};
 
+use crate::by_keys::{Among, among};
 use crate::by_type::ByType;
 use crate::cascade::{Cut, ForeignKey, Reach, reach, spread};
 use crate::dialect::Dialect;
 use crate::listen::{Guard, Listener, Path, mark_cycles, reached};
 use crate::recorded::table_name;
 use crate::recorder::{Watch, all_relations};
-use crate::typed::{Among, LockLinks, Plan, TypedPlan, among, lock_links};
+use crate::typed::{LockLinks, Plan, TypedPlan, lock_links};
 use crate::{Hooked, RecordError, Recorded};
 
 /// An entry of the registry, made by the macros; by hand, see [`register`] and [`hooks`](crate::hooks).

@@ -1,7 +1,10 @@
 //! The engine's window on typed entities: the few things that need an entity's types, behind
 //! traits and function pointers that do not.
 
+mod orphans;
 mod packed;
+
+pub(crate) use orphans::Of;
 
 use std::any::Any;
 use std::collections::{BTreeSet, HashSet};
@@ -10,28 +13,25 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sea_orm::sea_query::{
-    BinOper, Condition, Expr, ExprTrait, LockType, Order, Query, SelectStatement,
-};
+use sea_orm::sea_query::Condition;
 use sea_orm::{
-    ColumnTrait, ColumnType, ConnectionTrait, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
-    ModelTrait, PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Value,
+    ColumnTrait, DbErr, EntityTrait, ModelTrait, QueryFilter, QuerySelect, Select, Value,
 };
 
-use crate::bulk::{Pages, untyped_key};
+use crate::bulk::Pages;
+use crate::by_keys::{
+    Ends, beyond, by_key, find_ends, find_keys, is_integer, key_columns, lock_keys, read_keys,
+    record_key,
+};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
+use crate::keys::{Key, key_of, link_of};
 use crate::plan::{Column, Shape};
 use crate::reads::{Reads, warn_unwatched};
-use crate::recorded::{ColumnOf, Recorded, column_named};
-use crate::recorder::{Recorder, value_of};
+use crate::recorded::Recorded;
+use crate::recorder::Recorder;
 use crate::redact::Redactor;
-use crate::write::{CHUNK, list_length};
-use crate::{Event, Properties, RecordEntity, RecordError};
-
-/// The values of a key or of link columns, in their order.
-pub(crate) type Key = Vec<Value>;
+use crate::{Properties, RecordEntity, RecordError};
 
 /// A `Vec<E::Model>`.
 pub(crate) type Models = Arc<dyn Any + Send + Sync>;
@@ -62,22 +62,6 @@ impl Page<'_> {
             None => select,
         }
     }
-}
-
-/// The first and the last key of a page, and how many rows it has.
-pub(crate) struct Ends {
-    pub(crate) first: Key,
-    pub(crate) last: Key,
-    pub(crate) rows: u64,
-}
-
-/// Which records to look among for those of rows that are gone.
-#[derive(Clone, Copy)]
-pub(crate) enum Of<'k> {
-    /// Those with keys after the first and up to the second, a chunk of them.
-    Between(Option<&'k Key>, Option<&'k Key>),
-    /// Those of these rows.
-    Keys(&'k [Key]),
 }
 
 /// Which values a snapshot has.
@@ -377,7 +361,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
             let columns: Vec<_> = record_key::<E::Record>().collect();
-            let select = orphans::<E>(of);
+            let select = orphans::orphans::<E>(of);
             let found = read_keys::<E>(conn, &select, &columns).await;
             found.map_err(|error| {
                 let action = format!("reading `{}`", self.shape.record);
@@ -429,294 +413,6 @@ fn models_of<E: Recorded>(models: &Models) -> &[E::Model] {
     models.map_or(&[], Vec::as_slice)
 }
 
-pub(crate) fn key_of<M: ModelTrait>(model: &M) -> Key {
-    let keys = <M::Entity as EntityTrait>::PrimaryKey::iter();
-    keys.map(|key| model.get(key.into_column())).collect()
-}
-
-/// The values of link columns, unless one is NULL.
-pub(crate) fn link_of<M: ModelTrait>(model: &M, columns: &[String]) -> Option<Key> {
-    let values = columns.iter().map(|column| value_of(model, column));
-    values
-        .map(|value| value.filter(|value| !is_null(value)))
-        .collect()
-}
-
-pub(crate) fn is_null(value: &Value) -> bool {
-    *value == value.as_null()
-}
-
-/// Rows whose key comes after `after`, in lexicographic order.
-pub(crate) fn beyond<E: EntityTrait>(after: &Key) -> Condition {
-    beyond_columns(&key_columns::<E>(), after)
-}
-
-/// Rows whose `columns` come after `after`, in lexicographic order.
-pub(crate) fn beyond_columns<C: ColumnTrait>(columns: &[C], after: &Key) -> Condition {
-    following(columns, after, BinOper::GreaterThan)
-}
-
-/// The row whose `columns` are `place`, and those that come after it.
-pub(crate) fn from_columns<C: ColumnTrait>(columns: &[C], place: &Key) -> Condition {
-    following(columns, place, BinOper::GreaterThanOrEqual)
-}
-
-/// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
-/// one column after the other.
-fn following<C: ColumnTrait>(columns: &[C], place: &Key, follows: BinOper) -> Condition {
-    let stepwise = (0..columns.len()).fold(Condition::any(), |any, last| {
-        let equal = (0..last).fold(Condition::all(), |all, index| {
-            all.add(columns[index].eq(place[index].clone()))
-        });
-        let value = place[last].clone();
-        let beyond = match (follows, last + 1 == columns.len()) {
-            (BinOper::GreaterThanOrEqual, true) => columns[last].gte(value),
-            _ => columns[last].gt(value),
-        };
-        any.add(equal.add(beyond))
-    });
-    if columns.len() < 2 {
-        return stepwise;
-    }
-    let values = columns.iter().zip(place);
-    let values = values.map(|(column, value)| column.save_as(Expr::val(value.clone())));
-    let whole = Expr::tuple(
-        columns
-            .iter()
-            .map(|column| Expr::col(column.as_column_ref())),
-    );
-    Condition::all()
-        .add(whole.binary(follows, Expr::tuple(values)))
-        .add(stepwise)
-}
-
-/// The columns of the primary key.
-pub(crate) fn key_columns<E: EntityTrait>() -> Vec<E::Column> {
-    let keys = E::PrimaryKey::iter();
-    keys.map(PrimaryKeyToColumn::into_column).collect()
-}
-
-/// Whether a row has one of these keys.
-pub(crate) fn has_key<E: EntityTrait>(keys: &[Key]) -> Expr {
-    have::<E>(&key_columns::<E>(), keys)
-}
-
-/// Whether these columns of a row together are one of `links`.
-pub(crate) fn have<E: EntityTrait>(columns: &[E::Column], links: &[Key]) -> Expr {
-    let places = columns.iter().map(|it| Expr::col((E::default(), *it)));
-    are_among(places.collect(), links, |at, value| {
-        columns[at].save_as(value)
-    })
-}
-
-/// Whether `places`, which stand for these columns of an entity, together are one of `links`.
-pub(crate) type Among = fn(places: Vec<Expr>, columns: &[String], links: &[Key]) -> Expr;
-
-/// [`Among`] for `E`: values are written as SeaORM saves them, in a native enum's type for example.
-pub(crate) fn among<E: EntityTrait>(places: Vec<Expr>, columns: &[String], links: &[Key]) -> Expr {
-    let columns: Vec<_> = columns.iter().map(|it| column_named::<E>(it)).collect();
-    are_among(places, links, |at, value| match columns[at] {
-        Some(column) => column.save_as(value),
-        None => value,
-    })
-}
-
-fn are_among(mut places: Vec<Expr>, links: &[Key], write: impl Fn(usize, Expr) -> Expr) -> Expr {
-    // What is over repeats the last.
-    let over = list_length(links.len()) - links.len();
-    let links = links
-        .iter()
-        .chain(links.last().into_iter().cycle().take(over));
-    let cells = |link: &Key| {
-        let cells = link.iter().cloned().map(Expr::val).enumerate();
-        cells
-            .map(|(at, value)| write(at, value))
-            .collect::<Vec<_>>()
-    };
-    match places.len() {
-        1 => places.remove(0).is_in(links.flat_map(cells)),
-        _ => Expr::tuple(places).is_in(links.map(|link| Expr::tuple(cells(link)))),
-    }
-}
-
-/// The rows with these keys.
-pub(crate) async fn by_keys<E: EntityTrait>(
-    conn: Connection<'_>,
-    keys: &[Key],
-) -> Result<Vec<E::Model>, DbErr> {
-    E::find().filter(has_key::<E>(keys)).all(&conn).await
-}
-
-/// In the order of keys, which is that of all locks.
-fn by_key<E: EntityTrait>(select: Select<E>) -> Select<E> {
-    let keys = key_columns::<E>().into_iter();
-    keys.fold(select, |select, key| select.order_by(key, Order::Asc))
-}
-
-/// What a select finds, locked.
-pub(crate) async fn lock_models<E: EntityTrait>(
-    conn: Connection<'_>,
-    select: Select<E>,
-    lock: LockType,
-) -> Result<Vec<E::Model>, DbErr> {
-    by_key(select).lock(lock).all(&conn).await
-}
-
-/// The keys of what a select finds, locked.
-pub(crate) async fn lock_keys<E: EntityTrait>(
-    conn: Connection<'_>,
-    select: Select<E>,
-    lock: LockType,
-) -> Result<Vec<Key>, DbErr> {
-    find_keys(conn, by_key(select).lock(lock)).await
-}
-
-/// The keys of what a select finds.
-async fn find_keys<E: EntityTrait>(
-    conn: Connection<'_>,
-    select: Select<E>,
-) -> Result<Vec<Key>, DbErr> {
-    let keys = key_columns::<E>();
-    let columns = keys.iter();
-    let select = columns.fold(select.select_only(), |select, key| select.column(*key));
-    read_keys::<E>(conn, &select.into_query(), &keys).await
-}
-
-/// The ends of what a select finds, without the rows between: a million keys take a second to bring.
-/// Of integers alone, of which every database knows the least and the greatest.
-async fn find_ends<E: EntityTrait>(
-    conn: Connection<'_>,
-    select: Select<E>,
-    lock: Option<LockType>,
-    key: E::Column,
-) -> Result<Option<Ends>, DbErr> {
-    let mut page = by_key(select).select_only().column(key).into_query();
-    if let Some(lock) = lock {
-        page.lock(lock);
-    }
-    let ends = Query::select()
-        .expr_as(Expr::col(key).min(), "first_key")
-        .expr_as(Expr::col(key).max(), "last_key")
-        .expr_as(Expr::cust("COUNT(*)"), "rows_there")
-        .from_subquery(page, "page")
-        .take();
-    let Some(row) = conn.query_one(&ends).await? else {
-        return Ok(None);
-    };
-    let rows = row.try_get::<i64>("", "rows_there")?.unsigned_abs();
-    if rows == 0 {
-        return Ok(None);
-    }
-    let key = |name: &str| row.try_get_many("", &[name.to_owned()]);
-    Ok(Some(Ends {
-        first: untyped_key::<E>(key("first_key")?),
-        last: untyped_key::<E>(key("last_key")?),
-        rows,
-    }))
-}
-
-fn is_integer(ty: &ColumnType) -> bool {
-    use ColumnType::{
-        BigInteger, BigUnsigned, Integer, SmallInteger, SmallUnsigned, TinyInteger, TinyUnsigned,
-        Unsigned,
-    };
-    matches!(
-        ty,
-        TinyInteger
-            | SmallInteger
-            | Integer
-            | BigInteger
-            | TinyUnsigned
-            | SmallUnsigned
-            | Unsigned
-            | BigUnsigned
-    )
-}
-
-/// Keys of `E`, as a statement finds them in `columns`.
-async fn read_keys<E: EntityTrait>(
-    conn: Connection<'_>,
-    select: &SelectStatement,
-    columns: &[impl IdenStatic],
-) -> Result<Vec<Key>, DbErr> {
-    let names: Vec<_> = columns.iter().map(|key| key.as_str().to_owned()).collect();
-    let rows = conn.query_all(select).await?;
-    let keys = rows.iter().map(|row| row.try_get_many("", &names));
-    keys.map(|key| key.map(untyped_key::<E>)).collect()
-}
-
-/// The columns of the primary key, in its order, each with the column that repeats it.
-pub(crate) fn key_pairs<R: RecordEntity>() -> Vec<(ColumnOf<R::Recording>, R::Column)> {
-    let pairs = R::key();
-    let repeated = |key: ColumnOf<R::Recording>| {
-        let mut pairs = pairs.iter();
-        pairs
-            .find(|(source, _)| source.as_str() == key.as_str())
-            .copied()
-    };
-    key_columns::<R::Recording>()
-        .into_iter()
-        .filter_map(repeated)
-        .collect()
-}
-
-/// Those that repeat it alone.
-pub(crate) fn record_key<R: RecordEntity>() -> impl Iterator<Item = R::Column> {
-    key_pairs::<R>().into_iter().map(|(_, column)| column)
-}
-
-/// The names of those.
-pub(crate) fn record_key_names<R: RecordEntity>() -> Vec<String> {
-    record_key::<R>()
-        .map(|column| column.as_str().to_owned())
-        .collect()
-}
-
-/// Latest records that are no deletions, of rows that are gone.
-fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
-    let pairs = key_pairs::<E::Record>();
-    let columns: Vec<_> = pairs.iter().map(|(_, record)| *record).collect();
-    let own = |column: &ColumnOf<E::Record>| Expr::col((E::Record::default(), *column));
-    let newer = |column: ColumnOf<E::Record>| Expr::col(("newer", column));
-    let mut source = Query::select();
-    source.expr(Expr::val(1)).from(E::default().table_ref());
-    let mut newest = Query::select();
-    // Not by MAX, for which MariaDB and MySQL would read all records of the row, as MySQL would to sort
-    // them by the time alone.
-    newest.expr(newer(E::Record::RECORDED_AT));
-    newest.from_as(E::Record::default().table_ref(), "newer");
-    for column in columns.iter().copied().chain([E::Record::RECORDED_AT]) {
-        newest.order_by_expr(newer(column), Order::Desc);
-    }
-    newest.limit(1);
-    for (key, record) in &pairs {
-        source.and_where(Expr::col((E::default(), *key)).eq(own(record)));
-        newest.and_where(newer(*record).eq(own(record)));
-    }
-    let (after, until, keys) = match of {
-        Of::Between(after, until) => (after, until, None),
-        Of::Keys(keys) => (None, None, Some(keys)),
-    };
-    let beyond = |key: &Key| beyond_columns(&columns, key);
-    let mut select = Query::select();
-    select.from(E::Record::default().table_ref());
-    select.columns(columns.iter().map(|column| (E::Record::default(), *column)));
-    select.cond_where(
-        Condition::all()
-            .add_option(after.map(beyond))
-            .add_option(until.map(|until| beyond(until).not()))
-            .add_option(keys.map(|keys| have::<E::Record>(&columns, keys)))
-            .add(E::Record::EVENT.is_not_in(Event::ENDINGS))
-            .add(Expr::exists(source).not())
-            .add(own(&E::Record::RECORDED_AT).eq(Expr::SubQuery(None, Box::new(newest.into())))),
-    );
-    for column in &columns {
-        select.order_by_expr(own(column), Order::Asc);
-    }
-    select.limit(CHUNK as u64);
-    select
-}
-
 /// What was panicked with, as far as it is text.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
@@ -748,10 +444,4 @@ pub(crate) fn lock_links<'a, E: EntityTrait>(
         }
         Ok(links)
     })
-}
-
-/// `columns` of `table`, as expressions.
-pub(crate) fn table_columns(table: &str, columns: &[String]) -> Vec<Expr> {
-    let column = |name: &String| Expr::col((table.to_owned(), name.to_owned()));
-    columns.iter().map(column).collect()
 }

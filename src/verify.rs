@@ -10,15 +10,15 @@ use std::sync::Arc;
 use sea_orm::sea_query::Condition;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
-use crate::bulk::{KeyOfEntity, typed_key, untyped_key};
 use crate::capture::page;
 use crate::context::Context;
 use crate::erased::Connection;
 use crate::gather::Note;
+use crate::keys::{Key, KeyOfEntity, typed_key, untyped_key};
 use crate::operation::{Operation, apart_alone, apart_patiently};
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Extent, Key, Models, Of, Page, Plan, Row};
+use crate::typed::{Extent, Models, Of, Page, Plan, Row};
 use crate::write::{CHUNK, Difference, Writer};
 use crate::{Event, Recorded};
 

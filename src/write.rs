@@ -25,12 +25,13 @@ use std::sync::Arc;
 
 use sea_orm::{ConnectionTrait, DbErr, ExecResult, QueryResult, Statement, Value, Values};
 
+use crate::by_keys::Ends;
 use crate::context::{Context, Stamp};
 use crate::dialect::{Dialect, Sql, bind_time};
 use crate::erased::Connection;
-use crate::keys::{self, Run};
+use crate::keys::{self, Key, Run};
 use crate::plan::{Column, Shape};
-use crate::typed::{Ends, Key, Row};
+use crate::typed::Row;
 use crate::{Event, RecordError};
 
 pub(crate) use compare::Difference;

@@ -5,13 +5,13 @@ use sea_orm::{ConnectionTrait, DbErr, DeleteResult, EntityTrait, QueryFilter};
 
 use super::rows::Rows;
 use crate::Event;
+use crate::by_keys::has_key;
 use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
 use crate::operation::{Operation, run};
 use crate::registry::Node;
 use crate::registry::registry;
 use crate::target::Target;
-use crate::typed::has_key;
 use crate::write::CHUNK;
 
 /// SeaORM's `DeleteMany`, recorded; made by [`delete_many`].

@@ -7,17 +7,16 @@ use sea_orm::{
 };
 
 use super::rows::{Rows, note_guards, note_listeners};
-use super::{KeyOfEntity, typed_key, untyped_key};
+use crate::by_keys::find_models;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Buffer;
 use crate::hooks::Savable;
-use crate::keys::ahead;
+use crate::keys::{Key, KeyOfEntity, ahead, is_null, typed_key, untyped_key};
 use crate::operation::{Operation, run};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, by_keys, is_null};
 use crate::write::CHUNK;
 
 /// Inserts many rows, and a record of each: SeaORM's `insert_many`, recorded.
@@ -215,7 +214,7 @@ async fn notes_of_links<A: Savable>(
     }
     let rows = Rows { node, conn };
     for keys in keys.chunks(CHUNK) {
-        let models = by_keys::<A::Entity>(conn, keys).await?;
+        let models = find_models::<A::Entity>(conn, keys).await?;
         rows.note_after::<A::Entity>(&models, &mut notes).await?;
     }
     Ok(notes)
@@ -260,7 +259,6 @@ fn given_link<A: ActiveModelTrait>(row: &A, key: &Key, columns: &[String]) -> Op
 #[cfg(test)]
 mod tests {
     use super::generated_keys;
-    use crate::typed::Key;
 
     #[test]
     fn generated_keys_are_told_from_the_first_or_from_the_last() {

@@ -6,16 +6,16 @@ use sea_orm::sea_query::{Condition, LockType};
 use sea_orm::{DbErr, EntityTrait, QueryFilter, QuerySelect, Value};
 
 use crate::Event;
+use crate::by_keys::{beyond, find_models, lock_keys, lock_models};
 use crate::capture::{record_first, unrecorded};
 use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Unit};
+use crate::keys::{Key, is_null, key_of, link_of};
 use crate::locks;
 use crate::registry::Node;
-use crate::typed::{
-    Key, Models, Plan, beyond, by_keys, is_null, key_of, link_of, lock_keys, lock_models,
-};
+use crate::typed::{Models, Plan};
 use crate::write::CHUNK;
 
 /// What a select finds, a chunk at a time in the order of keys, locked.
@@ -208,7 +208,7 @@ impl<'r> Rows<'r> {
     {
         for keys in keys.chunks(CHUNK) {
             let mut notes = Buffer::default();
-            let models = by_keys::<E>(self.conn, keys).await?;
+            let models = find_models::<E>(self.conn, keys).await?;
             self.note_after::<E>(&models, &mut notes).await?;
             unit.buffer().merge(notes);
         }

@@ -9,14 +9,14 @@ use sea_orm::{
 };
 
 use super::rows::Rows;
-use super::untyped_key;
+use crate::by_keys::{has_key, key_columns};
 use crate::cascade::Cut;
 use crate::gather::{Note, Unit};
+use crate::keys::{Key, untyped_key};
 use crate::operation::{Operation, run};
 use crate::recorded::{column_named, table_name};
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, has_key, key_columns};
 use crate::write::CHUNK;
 use crate::{Event, RecordError};
 

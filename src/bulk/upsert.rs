@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::insert::{KeyOf, given_by};
 use super::rows::{Pages, Rows};
-use super::typed_key;
+use crate::by_keys::{has_key, have, key_columns};
 use crate::cascade::Cut;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
@@ -18,11 +18,11 @@ use crate::error::is_repeated;
 use crate::gather::{Buffer, Note, Unit};
 use crate::hooks::{ModelOf, Savable};
 use crate::keys;
+use crate::keys::{Key, is_null, key_of, link_of, typed_key};
 use crate::operation::{Operation, run_patiently};
 use crate::recorded::{ColumnOf, table_name};
 use crate::registry::registry;
 use crate::target::Target;
-use crate::typed::{Key, has_key, have, is_null, key_columns, key_of, link_of};
 use crate::write::CHUNK;
 use crate::{Event, RecordError};
 

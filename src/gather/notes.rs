@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use crate::Event;
 use crate::by_type::ByType;
-use crate::keys::Run;
+use crate::keys::{Key, Run};
 use crate::listen::{Guard, Listener};
 use crate::registry::registry;
-use crate::typed::{Key, Models, Plan};
+use crate::typed::{Models, Plan};
 
 /// Rows that were written, and what is to be looked at because of them.
 #[derive(Clone, Default)]

@@ -14,10 +14,11 @@ use crate::cascade::{Cut, Walk};
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note, Unit};
 use crate::handover;
+use crate::keys::{Key, key_of, link_of};
 use crate::operation;
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, Models, key_of, link_of};
+use crate::typed::Models;
 
 /// Notes who depends on a row while it is there; belongs at the end of `before_delete`.
 ///

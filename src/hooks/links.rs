@@ -7,9 +7,10 @@ use sea_orm::{
 };
 
 use crate::bulk::delete_many;
+use crate::by_keys::have;
+use crate::keys::Key;
 use crate::listen::names;
 use crate::recorded::{column_named, table_name};
-use crate::typed::{Key, have};
 
 /// SeaORM's `delete_links`, recorded: deletes the rows of the junction `J` that tie a row of `E` to
 /// others.

@@ -12,12 +12,12 @@ use crate::bulk::{note_guards, note_referenced};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Buffer;
+use crate::keys::{Key, is_null, link_of};
 use crate::locks;
 use crate::operation::{self, apart_patiently};
 use crate::recorded::column_named;
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, is_null, link_of};
 
 pub(super) async fn note_old<A, C>(
     node: &Node,

@@ -14,10 +14,11 @@ use crate::Event;
 use crate::bulk::{note_guards, note_listeners};
 use crate::dialect::Dialect;
 use crate::gather::{Buffer, Note, Unit};
+use crate::keys::{Key, key_of, link_of};
 use crate::operation::{self, apart_patiently};
 use crate::registry::{Node, registry};
 use crate::target::Target;
-use crate::typed::{Key, Models, key_of, link_of};
+use crate::typed::Models;
 
 /// Notes what an update is about to cut loose; belongs at the end of `before_save`.
 ///

@@ -6,11 +6,11 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Iterable, QueryResult};
 
-use crate::bulk::untyped_key;
+use crate::by_keys::{beyond_columns, from_columns, record_key, record_key_names};
 use crate::dialect::{Dialect, bind_time};
 use crate::erased::Connection;
+use crate::keys::{Key, untyped_key};
 use crate::recorded::unread;
-use crate::typed::{Key, beyond_columns, from_columns, record_key, record_key_names};
 use crate::{ColumnOf, Event, RecordEntity, Recorded};
 
 /// A record that was looked at.

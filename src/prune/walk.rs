@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::page::Seen;
+use crate::keys::Key;
 use crate::retention::Tiers;
-use crate::typed::Key;
 use crate::{Event, RecordError};
 
 /// Which of two neighbours goes.

@@ -20,10 +20,10 @@ use super::{
     Diff, Window, beyond, held, key_of, ordered_by_key, own, source_table_of, unordered,
     within_years,
 };
+use crate::by_keys::record_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::recorded::{column_named, unread};
 use crate::time::truncate_to_micros;
-use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity};
 
 /// The last record of each row in the window.

@@ -16,9 +16,9 @@ use super::diff::{Paint, json_of, time_of, values_of};
 use super::late::{builds_on_select, executes_its_select};
 use super::records::{RecordModel, instant};
 use super::{Diff, beyond, own, source_table_of, table_of, unordered};
+use crate::by_keys::record_key;
 use crate::dialect::Dialect;
 use crate::recorded::unread;
-use crate::typed::record_key;
 use crate::{Event, RecordEntity};
 
 /// Records that are read together, and whose predecessors are one statement: SQLite takes 500

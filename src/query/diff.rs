@@ -313,7 +313,7 @@ fn shown(before: &Value, after: &Value) -> (String, String) {
 fn alone(value: &Value) -> String {
     match value {
         Value::String(Some(text)) => format!("{text:?}"),
-        value if crate::typed::is_null(value) => "nothing".to_owned(),
+        value if crate::keys::is_null(value) => "nothing".to_owned(),
         value => match sea_value_to_json_value(value) {
             serde_json::Value::String(text) => text,
             other => other.to_string(),

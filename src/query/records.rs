@@ -14,11 +14,12 @@ use crate::dialect::bind_time;
 use crate::erased::Connection;
 use crate::gather::{Buffer, Note};
 use crate::hooks::is_paused;
+use crate::keys::key_of;
 use crate::operation::{Noted, apart_alone, run};
 use crate::recorded::RecordOf;
 use crate::registry::plan_of;
 use crate::target::Target;
-use crate::typed::{Of, key_of};
+use crate::typed::Of;
 use crate::{ColumnOf, Event, RecordEntity, RecordError, Recorded};
 
 /// What the model of a recorded entity can be asked; implemented for all of them.

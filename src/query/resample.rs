@@ -46,8 +46,8 @@ pub use self::fill::{Bucket, WithGaps};
 use self::pick::Pick;
 use self::rows::RowKey;
 use super::{between, key_of, source_table_of, table_of, unordered, utc};
+use crate::keys::Key;
 use crate::time::{Buckets, Every, Window};
-use crate::typed::Key;
 use crate::{RecordEntity, RecordError};
 
 /// The column with the time to pick.

@@ -14,8 +14,8 @@ use super::diff::{is_same, value_columns};
 use super::{DiffBetween, RowDiff, Window, source_table_of};
 use crate::erased::Connection;
 use crate::hooks::{ModelOf, Savable, stored};
+use crate::keys::is_null;
 use crate::operation::{Operation, run};
-use crate::typed::is_null;
 use crate::{ColumnOf, Event, RecordEntity, RecordError};
 
 /// The active model of what a record entity records.

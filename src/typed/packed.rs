@@ -13,8 +13,7 @@ use sea_orm::{
 use serde_json::Value as Json;
 
 use crate::erased::Connection;
-use crate::keys::compare;
-use crate::typed::{Key, key_of};
+use crate::keys::{Key, compare, key_of};
 
 /// The models of a page; `like` is one of another page, which there is where rows are packed.
 pub(super) async fn models<E: EntityTrait>(

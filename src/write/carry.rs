@@ -7,7 +7,7 @@ use super::Writer;
 use super::text::{table, v_column};
 use crate::Event;
 use crate::dialect::{Sql, bind_time};
-use crate::typed::Key;
+use crate::keys::Key;
 
 impl Writer<'_> {
     /// Copies the records of these rows and times to a moment, but for rows that have a record there;

@@ -5,8 +5,8 @@ use sea_orm::{DbErr, QueryResult};
 use super::text::{table, v_column};
 use super::{Brought, CHUNK, DELETED, ERASED, From, Where, Writer};
 use crate::dialect::Sql;
-use crate::keys::Run;
-use crate::typed::{Key, Row};
+use crate::keys::{Key, Run};
+use crate::typed::Row;
 
 impl Writer<'_> {
     /// Whether there are records of rows of a run.

@@ -10,8 +10,9 @@ use super::text::table;
 use super::{BLANKED, Brought, ERASED, From, Where, Writer};
 use crate::Event;
 use crate::dialect::{Dialect, Sql};
+use crate::keys::Key;
 use crate::plan::Column;
-use crate::typed::{Key, Row};
+use crate::typed::Row;
 
 /// A column of the record table that is to hold nothing.
 #[derive(Clone, Debug)]

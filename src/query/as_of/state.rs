@@ -12,10 +12,10 @@ use sea_orm::sea_query::{
 };
 use sea_orm::{IdenStatic, Iterable, Order, QueryTrait, Select};
 
+use crate::by_keys::record_key;
 use crate::dialect::Dialect;
 use crate::query::{held, nothing, own, table_of, unordered};
 use crate::recorded::column_named;
-use crate::typed::record_key;
 use crate::{Event, RecordEntity};
 
 /// The keys of the rows that are looked at.

@@ -6,12 +6,12 @@ use sea_orm::{ConnectionTrait, DbErr, IdenStatic, Order, QueryTrait, RelationDef
 
 use super::AsOf;
 use super::state::{STATE, rows, stand_in};
+use crate::by_keys::record_key;
 use crate::dialect::Dialect;
 use crate::listen::names;
 use crate::query::late::builds_on_select;
 use crate::query::{held_as, nothing, own, source_table_of, table_of};
 use crate::recorded::unread;
-use crate::typed::record_key;
 use crate::{ColumnOf, Event, RecordEntity, RecordError};
 
 /// Columns of two entities that are equal where they are related.

@@ -31,8 +31,8 @@ use super::measure::measured;
 use super::rows::RowKey;
 use super::scope::Scope;
 use super::weighted::weighted;
-use crate::bulk::typed_key;
 use crate::dialect::Dialect;
+use crate::keys::typed_key;
 use crate::query::table_of;
 use crate::{Number, RecordEntity, RecordError};
 

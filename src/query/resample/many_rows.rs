@@ -9,10 +9,10 @@ use super::cuts::Interval;
 use super::one_row::STATEMENT;
 use super::{PICKED, Resample};
 use crate::RecordEntity;
+use crate::by_keys::record_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::query::changes::each;
 use crate::query::{ordered_by_key, own};
-use crate::typed::record_key;
 
 impl<R: RecordEntity> Resample<R> {
     pub(super) async fn of_several<C: ConnectionTrait>(

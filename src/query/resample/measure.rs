@@ -15,11 +15,11 @@ use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
 use super::one_row::STATEMENT;
 use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
+use crate::by_keys::record_key;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
 use crate::query::{own, table_of};
 use crate::recorded::unread;
-use crate::typed::record_key;
 use crate::{Event, Number, RecordEntity, RecordError};
 
 /// The numbers of each bucket and row.

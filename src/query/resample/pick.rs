@@ -13,11 +13,11 @@ use super::cuts::{FEW, Interval, STEP, are_sparse};
 use super::one_row::OneRow;
 use super::{PICKED, Resample, recorded_at, time_in};
 use crate::RecordEntity;
+use crate::by_keys::record_key;
 use crate::dialect::bind_time;
 use crate::query::{between, key_of, ordered_by_key, own};
 use crate::recorded::unread;
 use crate::time::{Buckets, MICROSECOND};
-use crate::typed::record_key;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pick {

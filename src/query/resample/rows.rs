@@ -7,9 +7,9 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, IdenStatic, ModelTrait, QueryResu
 use serde::ser::{Serialize, Serializer};
 
 use crate::RecordEntity;
-use crate::bulk::{KeyOfEntity, untyped_key};
+use crate::by_keys::{key_columns, record_key, record_key_names};
+use crate::keys::{Key, KeyOfEntity, is_null, untyped_key};
 use crate::query::{key_of, own};
-use crate::typed::{Key, is_null, key_columns, record_key, record_key_names};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
 /// its bytes. The empty one stands for all rows.

@@ -16,10 +16,11 @@ use super::Resample;
 use super::bounds::{Ends, apart, windowed};
 use super::cuts::Cuts;
 use super::rows::RowKey;
+use crate::by_keys::record_key;
 use crate::dialect::Dialect;
+use crate::keys::Key;
 use crate::query::{RecordQuery, between, held, table_of, unordered};
 use crate::time::{MICROSECOND, truncate_to_micros};
-use crate::typed::{Key, record_key};
 use crate::{Event, RecordEntity, RecordError};
 
 /// A select, apart from its window.

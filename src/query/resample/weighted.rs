@@ -17,12 +17,12 @@ use super::one_row::STATEMENT;
 use super::rows::{RowKey, select_keys};
 use super::scope::Scope;
 use super::time_in;
+use crate::by_keys::record_key;
 use crate::dialect::{Dialect, NumberKind};
 use crate::query::changes::quoted;
 use crate::query::{between, own, table_of};
 use crate::recorded::unread;
 use crate::time::MICROSECOND;
-use crate::typed::record_key;
 use crate::{Number, RecordEntity, RecordError};
 
 /// The records of a bucket, each beside the time of the next.
