@@ -259,6 +259,7 @@ fn given_link<A: ActiveModelTrait>(row: &A, key: &Key, columns: &[String]) -> Op
 #[cfg(test)]
 mod tests {
     use super::generated_keys;
+    use crate::keys::Key;
 
     #[test]
     fn generated_keys_are_told_from_the_first_or_from_the_last() {
