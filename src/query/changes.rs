@@ -39,7 +39,8 @@ const PLACE: &str = "asked_as";
 /// Displayed, it says what happened: `deleted`, `came back`, or a line for each change, as a
 /// [`Diff`] has them. Serialized, it is
 /// `{"row": {"recording_id": 1}, "recorded_at": "…", "event": "updated", "changed": {…}}`; a first
-/// record has its `values` instead of what changed.
+/// record has its `values` instead of what changed. Where the record entity has columns of the
+/// [`Context`](crate::Context), `context` has them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RecordChange<R: RecordEntity> {
@@ -351,7 +352,7 @@ impl<R: RecordEntity> fmt::Display for RecordChange<R> {
 
 impl<R: RecordEntity> Serialize for RecordChange<R> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("row", &json_of(&self.record, record_key::<R>()))?;
         map.serialize_entry("recorded_at", &time_of(&self.record))?;
         map.serialize_entry(
@@ -361,6 +362,10 @@ impl<R: RecordEntity> Serialize for RecordChange<R> {
         match self.diff() {
             Some(diff) => map.serialize_entry("changed", &diff)?,
             None => map.serialize_entry("values", &values_of(&self.record))?,
+        }
+        let context: Vec<_> = R::context().all().into_iter().flatten().collect();
+        if !context.is_empty() {
+            map.serialize_entry("context", &json_of(&self.record, context))?;
         }
         map.end()
     }
