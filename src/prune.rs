@@ -146,7 +146,9 @@ pub fn prune_to<E: Recorded>(entity: E, retention: &Retention) -> Prune<E> {
 /// Removes all records before a moment but the latest of each row, which says what held then.
 ///
 /// The moment is cut to microseconds. What held at it, and all that came later, stays; a row that
-/// was gone by then keeps the record that says so. Else as [`prune_to`].
+/// was gone by then keeps the record that says so. Where the latest says that the row was made, one
+/// from before it stays as well, if there is any: by that [`restore_to`](crate::RecordQuery::restore_to)
+/// knows that the row had been there. Else as [`prune_to`].
 ///
 /// ```
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/blog.rs"));

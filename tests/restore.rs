@@ -364,6 +364,28 @@ each_database! {
         Ok(())
     }
 
+    async fn rows_that_came_back_before_a_pruning_are_not_taken_for_made_since(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        library(&db).await;
+        let book = draft("One").insert(&db).await?;
+        let then = latest(&db).await;
+        let first = book.records().latest().one(&db).await?.ok_or("no record")?;
+        book.clone().delete(&db).await?;
+        let gone = latest(&db).await;
+        first.restore()?.put_back(&db).await?;
+        prune_before(book::Entity, chrono::Utc::now()).exec(&db).await?;
+        let left = [(Event::Deleted, "One".to_owned()), (Event::Created, "One".to_owned())];
+        assert_eq!(events(&db, book.id).await, left);
+
+        let restored = book::Entity::restore_to(then).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 0, 1));
+        assert_eq!(titles(&db).await, [(book.id, "One".to_owned())]);
+        // When it was gone is still known.
+        let restored = book::Entity::restore_to(gone).apply(&db).await?;
+        assert_eq!((restored.restored, restored.deleted, restored.kept), (0, 1, 0));
+        Ok(())
+    }
+
     async fn rows_that_were_carried_forward_are_not_taken_for_made_at_the_edge(test: TestDb) -> TestResult {
         let db = test.connect().await;
         library(&db).await;

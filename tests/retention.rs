@@ -259,12 +259,30 @@ each_database! {
         records.push(record(3, day(3), Event::Created, "at the moment"));
         records.push(record(4, day(0), Event::Created, "signed"));
         records.push(record(4, day(1), Event::Updated, "later"));
+        // Made, gone, and made again, more than once.
+        for (n, event) in [Event::Created, Event::Deleted, Event::Created, Event::Deleted, Event::Created].into_iter().enumerate() {
+            records.push(record(5, day(0) + TimeDelta::hours(n as i64), event, "again"));
+        }
+        for (n, event) in [Event::Created, Event::Deleted, Event::Created, Event::Updated].into_iter().enumerate() {
+            records.push(record(6, day(0) + TimeDelta::hours(n as i64), event, "again"));
+        }
+        for n in 0..3 {
+            records.push(record(7, day(n), Event::Created, "made"));
+        }
+        let again = ["again", "signed"];
+        for (n, event) in [Event::Created, Event::Deleted, Event::Created, Event::Updated].into_iter().enumerate() {
+            records.push(record(8, day(0) + TimeDelta::hours(n as i64), event, again[usize::from(n == 2)]));
+        }
         insert(&db, records).await;
         let prune = || prune_before(note::Entity, day(3)).keep(note::record::Column::Text.eq("signed"));
         let then = note::Entity::as_of(day(3)).with_deleted().all(&db).await.unwrap();
-        assert_eq!(prune().dry_run(&db).await.unwrap().removed, 3);
-        assert_eq!(numbers(prune().exec(&db).await.unwrap()), (7, 3));
+        // Also where a row's records are on several pages.
+        assert_eq!(prune().at_a_time(1).dry_run(&db).await.unwrap().removed, 11);
+        assert_eq!(numbers(prune().exec(&db).await.unwrap()), (23, 11));
         let left: Vec<_> = all(&db).await.into_iter().map(|it| (it.recording_id, it.recorded_at)).collect();
+        let (again, left) = left.into_iter().partition::<Vec<_>, _>(|(id, _)| *id > 4);
+        let hour = |n: i64| day(0) + TimeDelta::hours(n);
+        assert_eq!(again, [(5, hour(3)), (5, hour(4)), (6, hour(3)), (7, day(0)), (7, day(2)), (8, hour(1)), (8, hour(2)), (8, hour(3))]);
         assert_eq!(left, [(1, day(2)), (1, day(3)), (1, day(4)), (1, day(5)), (2, day(1)), (3, day(3)), (4, day(0)), (4, day(1))]);
         assert_eq!(note::Entity::as_of(day(3)).with_deleted().all(&db).await.unwrap(), then);
         assert_eq!(prune().exec(&db).await.unwrap().removed, 0);

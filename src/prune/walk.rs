@@ -19,6 +19,8 @@ pub(super) enum Judge {
 enum Verdict {
     BothStay,
     EarlierGoes,
+    /// The earlier goes, unless the later is the first that stays.
+    EarlierWaits,
     LaterGoes,
 }
 
@@ -44,7 +46,9 @@ impl Judge {
                 });
             }
         };
+        let is_before = matches!(self, Self::Before);
         Ok(match earlier_goes && !earlier.marked {
+            true if is_before && later.event == Event::Created => Verdict::EarlierWaits,
             true => Verdict::EarlierGoes,
             false => Verdict::BothStay,
         })
@@ -66,6 +70,9 @@ pub(super) struct Walk {
     judge: Judge,
     /// The last record that stays so far, and whether it is the first of its row.
     last: Option<(Seen, bool)>,
+    /// What stands before a `created` and goes only with it: were that the first of its row, the row
+    /// would be taken for made then.
+    waits: Option<Seen>,
     /// The last row that is done with.
     done: Option<Key>,
 }
@@ -75,6 +82,7 @@ impl Walk {
         Self {
             judge,
             last: None,
+            waits: None,
             done: after,
         }
     }
@@ -99,13 +107,26 @@ impl Walk {
                 continue;
             };
             if last.key != seen.key {
+                self.waits = None;
                 self.done = Some(last.key);
                 self.last = Some((seen, true));
             } else {
                 self.last = Some(match self.judge.decide(&last, is_first, &seen)? {
-                    Verdict::BothStay => (seen, false),
+                    Verdict::BothStay => {
+                        self.waits = None;
+                        (seen, false)
+                    }
+                    // What waits is the last to go: all may end in between.
                     Verdict::EarlierGoes => {
-                        gone.push(last.gone(seen.at));
+                        let both = [Some(last), self.waits.take()].into_iter().flatten();
+                        gone.extend(both.map(|it| it.gone(seen.at)));
+                        (seen, false)
+                    }
+                    Verdict::EarlierWaits => {
+                        match self.waits {
+                            Some(_) => gone.push(last.gone(seen.at)),
+                            None => self.waits = Some(last),
+                        }
                         (seen, false)
                     }
                     Verdict::LaterGoes => {
