@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, Order, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbErr, EntityName, IdenStatic, Iterable};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityName, IdenStatic, Iterable};
 
 use crate::by_keys::{beyond_columns, record_key, record_key_names};
 use crate::context::Context;
@@ -159,7 +159,7 @@ fn select<E: Recorded>(moment: DateTime<Utc>, after: Option<&Key>) -> SelectStat
     let mut select = Query::select();
     select.from(E::Record::default().table_ref());
     for key in &keys {
-        select.column((E::Record::default(), *key));
+        select.expr_as(key.select_as(own(*key)), key.as_str());
         select.add_group_by([own(*key)]);
         select.order_by_expr(own(*key), Order::Asc);
     }

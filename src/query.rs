@@ -322,6 +322,11 @@ fn own<R: EntityTrait>(column: R::Column) -> Expr {
     Expr::col((R::default(), column))
 }
 
+/// Whether a column has a value, written as SeaORM saves it: in a native enum's type for example.
+fn is<R: EntityTrait>(column: R::Column, value: Value) -> Expr {
+    own::<R>(column).eq(column.save_as(Expr::val(value)))
+}
+
 /// The key of a record's row.
 fn key_of<R: RecordEntity>(record: &R::Model) -> Key {
     record_key::<R>().map(|key| record.get(key)).collect()
@@ -348,16 +353,17 @@ fn is_by(recorded_at: Expr, t: DateTime<Utc>) -> Expr {
 ///
 /// Said twice where there are several: PostgreSQL and SQLite seek by a comparison of rows, MariaDB by
 /// one column after the other.
-fn beyond(columns: &[Expr], place: &[Value], order: &Order) -> Condition {
+fn beyond<R: EntityTrait>(columns: &[R::Column], place: &[Value], order: &Order) -> Condition {
     let after = |a: Expr, b: Expr| match order {
         Order::Desc => a.lt(b),
         _ => a.gt(b),
     };
     let columns = || {
-        columns
-            .iter()
-            .cloned()
-            .zip(place.iter().cloned().map(Expr::val))
+        let both = columns.iter().zip(place);
+        both.map(|(column, value)| {
+            let value = column.save_as(Expr::val(value.clone()));
+            (own::<R>(*column), value)
+        })
     };
     let stepwise = (0..place.len()).fold(Condition::any(), |any, last| {
         let equal = columns().take(last).map(|(column, value)| column.eq(value));

@@ -91,7 +91,12 @@ impl Pages {
         let mut page = Query::select();
         page.from(E::Record::default().table_ref());
         for column in &columns {
-            page.column((E::Record::default(), *column));
+            // Compared pages are put in order by the key as it is.
+            let selected = match self.compares {
+                true => own(*column),
+                false => column.select_as(own(*column)),
+            };
+            page.expr_as(selected, column.as_str());
             page.order_by_expr(own(*column), Order::Asc);
         }
         page.column((E::Record::default(), E::Record::EVENT));
@@ -163,9 +168,11 @@ fn compared<E: Recorded>(dialect: Dialect, page: SelectStatement) -> SelectState
         E::Record::EVENT.as_str(),
         MARKED,
     ];
-    for name in keys.iter().map(String::as_str).chain(standard) {
-        compared.column(("page", name.to_owned()));
+    for key in record_key::<E::Record>() {
+        let selected = key.select_as(Expr::col(("page", key)));
+        compared.expr_as(selected, key.as_str());
     }
+    compared.columns(standard.map(|name| ("page", name)));
     compared.expr_as(Expr::cust(sql.finish()), REPEATS);
     compared.from_subquery(page, "page");
     for name in keys.iter().map(String::as_str).chain([standard[0]]) {

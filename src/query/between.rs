@@ -17,7 +17,7 @@ use super::diff::{Paint, json_of, values_of, write_change};
 use super::records::instant;
 use super::restore::{Back, NowAndThen};
 use super::{
-    Diff, Window, beyond, held, key_of, ordered_by_key, own, source_table_of, unordered,
+    Diff, Window, beyond, held, is, key_of, ordered_by_key, own, source_table_of, unordered,
     within_years,
 };
 use crate::by_keys::record_key;
@@ -210,8 +210,8 @@ impl<R: RecordEntity> DiffBetween<R> {
             last.and_where(own::<R>(R::RECORDED_AT).gt(earlier));
         }
         if let Some(after) = after {
-            let columns: Vec<_> = record_key::<R>().map(own::<R>).collect();
-            last.cond_where(beyond(&columns, after, order));
+            let columns: Vec<_> = record_key::<R>().collect();
+            last.cond_where(beyond::<R>(&columns, after, order));
         }
         let mut on = Expr::col((LAST, R::RECORDED_AT)).eq(own::<R>(R::RECORDED_AT));
         for key in record_key::<R>() {
@@ -278,7 +278,7 @@ fn names_keys_alone<R: RecordEntity>(dialect: Dialect, statement: &SelectStateme
 /// A select of the records of the same row as this one.
 pub(super) fn of_row<R: RecordEntity>(select: Select<R>, record: &R::Model) -> Select<R> {
     record_key::<R>().fold(select, |select, key| {
-        select.filter(own::<R>(key).eq(record.get(key)))
+        select.filter(is::<R>(key, record.get(key)))
     })
 }
 

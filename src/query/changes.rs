@@ -135,8 +135,7 @@ impl<R: RecordEntity<Model: Sync>> Changes<R> {
             .collect();
         let mut page = self.select.clone();
         if let Some(after) = after {
-            let columns: Vec<_> = columns.iter().copied().map(own::<R>).collect();
-            page = page.filter(beyond(&columns, &after, &self.order));
+            page = page.filter(beyond::<R>(&columns, &after, &self.order));
         }
         for column in columns {
             page = page.order_by(column, self.order.clone());

@@ -1,7 +1,7 @@
 //! Rows that are gone though no record says so.
 
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityName};
+use sea_orm::{ColumnTrait, EntityName, IdenStatic};
 
 use crate::by_keys::{beyond_columns, have, key_pairs};
 use crate::keys::Key;
@@ -46,7 +46,9 @@ pub(super) fn orphans<E: Recorded>(of: Of<'_>) -> SelectStatement {
     let beyond = |key: &Key| beyond_columns(&columns, key);
     let mut select = Query::select();
     select.from(E::Record::default().table_ref());
-    select.columns(columns.iter().map(|column| (E::Record::default(), *column)));
+    for column in &columns {
+        select.expr_as(column.select_as(own(column)), column.as_str());
+    }
     select.cond_where(
         Condition::all()
             .add_option(after.map(beyond))

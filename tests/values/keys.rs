@@ -1,15 +1,21 @@
 //! Every type as a key, alone and composite.
 
+use chrono::TimeDelta;
 use sea_orm::prelude::Uuid;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IdenStatic, IntoActiveModel,
-    Iterable, ModelTrait, TransactionTrait,
+    Iterable, ModelTrait, PaginatorTrait, QueryFilter, TransactionTrait,
 };
+use sea_orm_record::agg::{first, last, ohlc, time_weighted_mean};
 use sea_orm_record::hooks::Savable;
-use sea_orm_record::{Event, RecordEntity, Recorded, RecordedConnection};
+use sea_orm_record::{
+    Event, RecordEntity, RecordQuery, Recorded, RecordedConnection, RecordedModel, carry_forward,
+    dedupe, erase, prune_before, verify,
+};
 
 use super::protocol::*;
-use crate::harness::{Engine, each_database};
+use crate::harness::{Engine, TestResult, each_database};
+use crate::reading::{at, insert};
 
 /// An entity with this key: `plain`, whose rows are copied in SQL, or `with` a property, whose rows
 /// are read by their keys.
@@ -368,6 +374,64 @@ each_database! {
         assert_eq!(upsert.exec(&db).await.unwrap().len(), 3);
         sea_orm_record::delete_many(by_enum::Entity).exec(&db).await.unwrap();
         assert!(sea_orm_record::verify(by_enum::Entity).exec(&db).await.unwrap().is_clean());
+    }
+
+    async fn the_past_of_rows_with_native_enums_in_keys_is_asked_pruned_and_erased(test: TestDb) -> TestResult {
+        use by_enum::{Entity, Model, Role, record};
+        use record::Column::{Length, Note, RecordingOwner};
+        let db = test.connect().await;
+        create::<Entity>(&db).await;
+        let t = |minutes| at("2024-03-01T00:00:00Z") + TimeDelta::minutes(minutes);
+        let past = |owner, role, minutes, note: &str| record::Model {
+            recording_owner: owner, recording_role: role, recorded_at: t(minutes), event: Event::Updated,
+            note: note.to_owned(), length: note.len() as i32,
+        };
+        // More rows than a page, and one with a record every ten minutes, the last of which says nothing new.
+        let readers = (0..300).flat_map(|owner| [past(owner, Role::Reader, 0, "one"), past(owner, Role::Reader, 60, "later")]);
+        let notes = (0..12).chain([11]).zip(0..);
+        let writer = notes.map(|(length, n)| past(1, Role::Writer, 10 * n, &"n".repeat(length)));
+        insert::<record::Entity, _>(&db, readers.chain(writer)).await;
+
+        for changes in [Entity::records().changes(), Entity::records().changes().newest_first()] {
+            assert_eq!(changes.all(&db).await?.len(), 613);
+        }
+        assert_eq!(Entity::diff_between(t(0), t(60)).all(&db).await?.len(), 301);
+        let later = Entity::records().filter(Note.eq("later"));
+        assert_eq!(later.diff_between(t(60), t(0)).all(&db).await?.len(), 300);
+        assert_eq!(Entity::as_of(t(30)).all(&db).await?.len(), 301);
+        assert_eq!(Entity::records().latest_of_each().all(&db).await?.len(), 301);
+
+        let row = Model { owner: 1, role: Role::Writer, note: String::new() };
+        let one = || row.records().until(t(120));
+        let asked = [first(Length), last(Length), ohlc(Length), time_weighted_mean(Length)];
+        for records in [one(), one().filter(Note.ne("none"))] {
+            let lengths = |found: Vec<record::Model>| found.iter().map(|it| it.length).collect::<Vec<_>>();
+            assert_eq!(lengths(records.clone().resample("1h")?.all(&db).await?), [5, 11]);
+            assert_eq!(lengths(records.resample("1h")?.first().all(&db).await?), [0, 6]);
+        }
+        assert_eq!(one().resample("1h")?.forward_fill().all(&db).await?.len(), 2);
+        for (records, rows) in [(one(), 1), (Entity::records().until(t(120)), 301)] {
+            assert_eq!(records.clone().resample("1h")?.all(&db).await?.len(), 2 * rows);
+            let found = records.resample("1h")?.agg(asked).all(&db).await?;
+            assert_eq!(found.len(), 2 * rows);
+            let found = found.iter().find(|it| it.row() == Some((1, Role::Writer))).ok_or("no row")?;
+            let numbers = [first(Length), last(Length), time_weighted_mean(Length)].map(|part| found.get(part).unwrap().unwrap().to_f64());
+            assert_eq!(numbers, [0.0, 5.0, 2.5]);
+        }
+
+        let back = Entity::records().filter(RecordingOwner.lt(3)).restore_to(t(0));
+        assert_eq!(back.preview().all(&db).await?.len(), 4);
+        assert_eq!(back.apply(&db).await?.restored, 4);
+        assert_eq!(Entity::find().count(&db).await?, 4);
+
+        assert_eq!(dedupe(Entity).at_a_time(7).exec(&db).await?.removed, 1);
+        assert_eq!(prune_before(Entity, t(60)).at_a_time(7).exec(&db).await?.removed, 5);
+        assert_eq!(carry_forward(Entity, t(105)).exec(&db).await?.carried, 301);
+        assert!(erase(Entity, (1, Role::Writer)).exec(&db).await?.records > 0);
+        // Of the others there is no row.
+        assert_eq!(verify(Entity).repair().exec(&db).await?.repaired, 297);
+        assert!(verify(Entity).exec(&db).await?.is_clean());
+        Ok(())
     }
 
     async fn a_record_entity_may_order_the_columns_of_its_key_as_it_likes(test: TestDb) {

@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, IdenStatic, Order, QueryResul
 use super::agg::{Aggregate, Asking, What, when_empty};
 use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
 use super::one_row::STATEMENT;
-use super::rows::{RowKey, select_keys};
+use super::rows::{RowKey, has_key_in, select_keys};
 use super::scope::Scope;
 use crate::by_keys::record_key;
 use crate::dialect::{Dialect, NumberKind};
@@ -246,10 +246,7 @@ impl<R: RecordEntity> Measure<'_, R> {
             }
             seek.limit(1);
         } else {
-            for key in record_key::<R>() {
-                let same = own::<R>(key).eq(Expr::col((GROUPS, Alias::new(key.as_str()))));
-                seek.and_where(same);
-            }
+            seek.and_where(has_key_in::<R>(GROUPS));
         }
         Expr::SubQuery(None, Box::new(seek.into()))
     }

@@ -13,7 +13,7 @@ use super::bounds::{Ends, apart, windowed};
 use super::cuts::{Interval, of_arrays};
 use super::pick::Pick;
 use crate::dialect::{BucketSeek, Dialect, bind_time};
-use crate::query::own;
+use crate::query::{is, own};
 use crate::recorded::unread;
 use crate::{ColumnOf, RecordEntity};
 
@@ -96,7 +96,8 @@ impl<R: RecordEntity> OneRow<R> {
         let mut records = Query::select();
         records.from_as(R::default().table_ref(), "x");
         for (column, value) in &self.key {
-            records.and_where(Expr::col(("x", *column)).eq(value.clone()));
+            let value = column.save_as(Expr::val(value.clone()));
+            records.and_where(Expr::col(("x", *column)).eq(value));
         }
         records
     }
@@ -104,7 +105,7 @@ impl<R: RecordEntity> OneRow<R> {
     fn is_this_row(&self) -> Condition {
         let key = self.key.iter();
         key.fold(Condition::all(), |all, (column, value)| {
-            all.add(own::<R>(*column).eq(value.clone()))
+            all.add(is::<R>(*column, value.clone()))
         })
     }
 

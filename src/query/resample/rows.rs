@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 
-use sea_orm::sea_query::{ArrayType, SelectStatement};
+use sea_orm::sea_query::{Alias, ArrayType, Expr, ExprTrait, SelectStatement};
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, IdenStatic, ModelTrait, QueryResult, Value};
 use serde::ser::{Serialize, Serializer};
 
 use crate::RecordEntity;
 use crate::by_keys::{key_columns, record_key, record_key_names};
 use crate::keys::{Key, KeyOfEntity, is_null, untyped_key};
-use crate::query::{key_of, own};
+use crate::query::{key_of, nothing, own};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
 /// its bytes. The empty one stands for all rows.
@@ -63,6 +63,15 @@ pub(super) fn select_keys<R: RecordEntity>(query: &mut SelectStatement) {
     for key in record_key::<R>() {
         query.expr_as(key.select_as(own::<R>(key)), key.as_str());
     }
+}
+
+/// Whether a record is of the row whose key another table has, as [`select_keys`] selected it.
+pub(super) fn has_key_in<R: RecordEntity>(table: &'static str) -> Expr {
+    let same = record_key::<R>().map(|key| {
+        let selected = Expr::col((table, Alias::new(key.as_str())));
+        own::<R>(key).eq(key.save_as(selected))
+    });
+    same.reduce(Expr::and).unwrap_or_else(nothing)
 }
 
 /// A value of this type; an integer is as good in another width.

@@ -14,7 +14,7 @@ use super::agg::{Aggregate, Asking, What, when_empty};
 use super::cuts::{Cuts, Edges, Interval, Occupied, of_each_bucket};
 use super::measure::{BUCKET, Found, GROUPS, bound, interval_in, kind_of, living};
 use super::one_row::STATEMENT;
-use super::rows::{RowKey, select_keys};
+use super::rows::{RowKey, has_key_in, select_keys};
 use super::scope::Scope;
 use super::time_in;
 use crate::by_keys::record_key;
@@ -302,10 +302,7 @@ impl<R: RecordEntity> Weighted<'_, R> {
             seek.clear_selects()
                 .expr(Expr::cust(self.living(*column, *kind)))
                 .and_where(own::<R>(R::RECORDED_AT).eq(Expr::col((GROUPS, LAST_AT))));
-            for key in record_key::<R>() {
-                let same = own::<R>(key).eq(Expr::col((GROUPS, Alias::new(key.as_str()))));
-                seek.and_where(same);
-            }
+            seek.and_where(has_key_in::<R>(GROUPS));
             statement.expr_as(
                 Expr::SubQuery(None, Box::new(seek.into())),
                 left_name(place),
