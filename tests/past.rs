@@ -60,6 +60,73 @@ mod stand {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Tenants' rooms, and what is booked of them: tied by the tenant as well as by the room's key.
+mod tenants {
+    pub mod room {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::{Recorded, record_hooks, recorded};
+
+        #[recorded(columns(tenant_id))]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "tenant_room")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub id: i32,
+            pub tenant_id: i32,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {}
+
+        impl Recorded for Entity {
+            type Record = record::Entity;
+        }
+
+        #[record_hooks]
+        impl ActiveModelBehavior for ActiveModel {}
+    }
+
+    pub mod booking {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::{Recorded, record_hooks, recorded};
+
+        use super::room;
+
+        #[recorded(columns(tenant_id, room_id))]
+        #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+        #[sea_orm(table_name = "tenant_booking")]
+        pub struct Model {
+            #[sea_orm(primary_key, auto_increment = false)]
+            pub id: i32,
+            pub tenant_id: i32,
+            pub room_id: i32,
+        }
+
+        #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+        pub enum Relation {
+            #[sea_orm(
+                belongs_to = "room::Entity",
+                from = "(Column::TenantId, Column::RoomId)",
+                to = "(room::Column::TenantId, room::Column::Id)"
+            )]
+            Room,
+        }
+
+        impl Related<room::Entity> for Entity {
+            fn to() -> RelationDef {
+                Relation::Room.def()
+            }
+        }
+
+        impl Recorded for Entity {
+            type Record = record::Entity;
+        }
+
+        #[record_hooks]
+        impl ActiveModelBehavior for ActiveModel {}
+    }
+}
+
 fn day(n: u32) -> DateTimeUtc {
     at(&format!("2024-03-{n:02}T00:00:00Z"))
 }
@@ -331,6 +398,36 @@ each_database! {
         assert_eq!(names(3).await, [None, None, None, None]);
         assert_eq!(names(4).await, [None, name("2 on 4"), None, None]);
         assert_eq!(names(7).await, [name("1 on 5"), name("2 on 6"), None, None]);
+        Ok(())
+    }
+
+    async fn a_related_row_that_was_tied_to_another_by_then_is_none(test: TestDb) -> TestResult {
+        use tenants::{booking, room};
+        let db = test.connect().await;
+        db.create_record_table(room::record::Entity).await?;
+        db.create_record_table(booking::record::Entity).await?;
+        let room = |id, n, event, tenant_id| room::record::Model { recording_id: id, recorded_at: day(n), event, tenant_id };
+        use Event::{Deleted, Updated};
+        // One stays, one moves to another tenant, one comes back, and one goes there.
+        let rooms = [
+            room(1, 1, Updated, 1),
+            room(2, 1, Updated, 1), room(2, 3, Updated, 2),
+            room(3, 1, Updated, 1), room(3, 3, Updated, 2), room(3, 5, Updated, 1),
+            room(4, 1, Updated, 1), room(4, 3, Updated, 2), room(4, 5, Deleted, 2),
+        ];
+        insert::<room::record::Entity, _>(&db, rooms).await;
+        let bookings = (1..=4).map(|id| booking::record::Model { recording_id: id, recorded_at: day(1), event: Updated, tenant_id: 1, room_id: id });
+        insert::<booking::record::Entity, _>(&db, bookings).await;
+        let found = async |n| -> Vec<i32> {
+            let both = booking::Entity::as_of(day(n)).find_also(room::Entity).all(&db).await.unwrap();
+            assert_eq!(both.len(), 4);
+            let mut rooms: Vec<_> = both.into_iter().filter_map(|(_, room)| room).map(|room| room.recording_id).collect();
+            rooms.sort_unstable();
+            rooms
+        };
+        assert_eq!(found(2).await, [1, 2, 3, 4]);
+        assert_eq!(found(4).await, [1]);
+        assert_eq!(found(6).await, [1, 3]);
         Ok(())
     }
 

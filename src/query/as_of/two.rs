@@ -121,6 +121,9 @@ fn tied<R: RecordEntity, S: RecordEntity>(pairs: &[(R::Column, S::Column)]) -> E
 
 /// Joins what held of each related row, found by its key: a seek for each, where the state of all
 /// related rows would be a seek for every row that there ever was.
+///
+/// Other columns that tie the two are looked at in what is found: a record in which they still were
+/// the same does not hold any more.
 fn join_by_key<R: RecordEntity, S: RecordEntity>(
     query: &mut SelectStatement,
     dialect: Dialect,
@@ -132,23 +135,25 @@ fn join_by_key<R: RecordEntity, S: RecordEntity>(
     last.from_as(S::default().table_ref(), STATE)
         .and_where(held())
         .limit(1);
-    for (from, to) in pairs {
+    let is_key = |to: &S::Column| record_key::<S>().any(|key| key.as_str() == to.as_str());
+    for (from, to) in pairs.iter().filter(|(_, to)| is_key(to)) {
         last.and_where(Expr::col((STATE, *to)).eq(own::<R>(*from)));
         // For MySQL, which sorts a related row's records by the time alone.
         last.order_by_expr(Expr::col((STATE, *to)), Order::Desc);
     }
     last.order_by_expr(Expr::col((STATE, S::RECORDED_AT)), Order::Desc);
     let lives = own::<S>(S::EVENT).is_not_in(Event::ENDINGS.map(Event::as_str));
+    let on = tied::<R, S>(pairs).and(lives);
     if dialect.has_lateral() {
         last.expr(Expr::cust("*"));
-        query.join_lateral(JoinType::LeftJoin, last, table_of::<S>(), lives);
+        query.join_lateral(JoinType::LeftJoin, last, table_of::<S>(), on);
         return;
     }
     last.expr(Expr::col((STATE, S::RECORDED_AT)));
     let last = Expr::SubQuery(None, Box::new(last.into()));
     let is_last = own::<S>(S::RECORDED_AT).eq(last);
-    let on = tied::<R, S>(pairs).and(is_last).and(lives);
-    query.join(JoinType::LeftJoin, S::default().table_ref(), on);
+    let table = S::default().table_ref();
+    query.join(JoinType::LeftJoin, table, on.and(is_last));
 }
 
 /// The column of a record that repeats one of the source.
