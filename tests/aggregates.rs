@@ -56,6 +56,33 @@ pub mod gauge {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// Numbers of as many digits as a `Decimal` has.
+mod hoard {
+    use rust_decimal::Decimal;
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, record_hooks, recorded};
+
+    #[recorded(columns(coins))]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "hoard")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        #[sea_orm(column_type = "Decimal(Some((30, 0)))")]
+        pub coins: Decimal,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub fn gauge(id: i32, at: DateTimeUtc, x: Option<f64>) -> Record {
     Record {
         recording_id: id,
@@ -387,6 +414,28 @@ each_database! {
         assert_eq!(found[2].get(sum(Column::N))?, Some(Number::Integer(3 * i128::from(i64::MIN))));
         assert!(near(float(&found[1], mean(Column::N)).unwrap(), i64::MAX as f64));
         assert!(near(float(&found[2], sum(Column::X)).unwrap(), 3e-300));
+        Ok(())
+    }
+
+    async fn a_sum_that_no_decimal_holds_is_an_error_that_names_it_and_its_mean_is_none(test: TestDb) -> TestResult {
+        use hoard::record::{Column::Coins, Entity, Model};
+        let db = test.connect().await;
+        db.create_record_table(Entity).await?;
+        let coins: Decimal = "60000000000000000000000000000".parse()?;
+        let records = [t("00:10:00"), t("00:20:00"), t("01:00:00")];
+        let records = records.map(|at| Model { recording_id: 1, recorded_at: at, event: Event::Updated, coins });
+        insert::<Entity, _>(&db, records).await;
+        let found = Entity::find().resample("1h")?.agg([mean(Coins), max(Coins)]).all(&db).await?;
+        let means: Vec<_> = found.iter().map(|bucket| bucket.get(mean(Coins)).unwrap().unwrap()).collect();
+        assert_eq!(means, [Number::Float(6e28); 2]);
+        assert_eq!(found[0].get(max(Coins))?, Some(Number::Decimal(coins)));
+        let error = Entity::find().resample("1h")?.agg([count(), sum(Coins)]).all(&db).await.unwrap_err();
+        let Some(RecordError::Resample { table, problem }) = RecordError::of(&error) else { panic!("{error}") };
+        assert_eq!(table, "hoard_record");
+        assert!(problem.contains("`sum_coins`, of the column `coins`, cannot be read") && problem.contains("`mean`"), "{problem}");
+        // What fits is summed.
+        let found = Entity::find().since(t("01:00:00")).resample("1h")?.agg([sum(Coins)]).all(&db).await?;
+        assert_eq!(found[0].get(sum(Coins))?, Some(Number::Decimal(coins)));
         Ok(())
     }
 

@@ -82,7 +82,7 @@ impl Dialect {
             (_, NumberKind::Float) => Ok(double_in(row, name)?.map(Number::Float)),
             (Sqlite, NumberKind::Decimal) => {
                 let decimal = double_in(row, name)?.map(Decimal::try_from).transpose();
-                let decimal = decimal.map_err(|error| unreadable(name, &error.to_string()))?;
+                let decimal = decimal.map_err(|_| too_long())?;
                 Ok(decimal.map(Number::Decimal))
             }
             (_, NumberKind::Decimal) => Ok(text_in(row, name)?.map(Number::Decimal)),
@@ -150,6 +150,20 @@ impl Dialect {
         }
     }
 
+    /// The same as a double, which also holds sums that a decimal does not.
+    pub(crate) fn read_double_sum(
+        self,
+        kind: NumberKind,
+        row: &QueryResult,
+        names: [&str; 2],
+    ) -> Result<Option<f64>, DbErr> {
+        match (self.0, kind) {
+            (Sqlite, NumberKind::Decimal) => double_in(row, names[0]),
+            (_, NumberKind::Decimal) => text_in(row, names[0]),
+            _ => Ok(self.read_sum(kind, row, names)?.map(Number::to_f64)),
+        }
+    }
+
     /// The microseconds from one record's time to another's.
     pub(crate) fn micros_between(self, from: &str, to: &str) -> String {
         match self.0 {
@@ -178,9 +192,10 @@ fn double_in(row: &QueryResult, name: &str) -> Result<Option<f64>, DbErr> {
 fn text_in<T: FromStr>(row: &QueryResult, name: &str) -> Result<Option<T>, DbErr> {
     let text: Option<String> = row.try_get("", name)?;
     let number = text.map(|text| text.parse()).transpose();
-    number.map_err(|_| unreadable(name, "it has more digits than Rust's types of numbers hold"))
+    number.map_err(|_| too_long())
 }
 
-fn unreadable(name: &str, problem: &str) -> DbErr {
-    DbErr::Type(format!("a number (`{name}`) cannot be read: {problem}"))
+/// Whoever knows the column says what to do.
+fn too_long() -> DbErr {
+    DbErr::Type("it has more digits than Rust's types of numbers hold".to_owned())
 }

@@ -152,7 +152,8 @@ pub const fn max<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Max, column)
 }
 
-/// The sum of the values: of 2, NULL, 4 it is 6.
+/// The sum of the values: of 2, NULL, 4 it is 6. One of decimals that has more digits than a `Decimal`
+/// is an error, where [`mean`] is not.
 pub const fn sum<C: IdenStatic>(column: C) -> Aggregate<C> {
     Aggregate::of(What::Sum, column)
 }
@@ -342,7 +343,7 @@ impl<R: RecordEntity> Agg<R> {
     /// # Errors
     ///
     /// A [`RecordError`] within the `DbErr`: [`Resample`](RecordError::Resample) for a column that
-    /// is not numeric, for more buckets than may be filled, after [`Resample::forward_fill`], and for
+    /// is not numeric, for a number that Rust's types cannot hold, for more buckets than may be filled, after [`Resample::forward_fill`], and for
     /// a filter that hides what held before, which a time-weighted mean must know, or where the
     /// buckets begin and end, which [`keep_gaps`](Self::keep_gaps) must;
     /// [`Window`](RecordError::Window) for records outside the years 1 to 9999; or what the database

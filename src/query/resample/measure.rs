@@ -268,7 +268,10 @@ impl<R: RecordEntity> Measure<'_, R> {
             true => RowKey::default(),
             false => RowKey::read::<R>(row)?,
         };
-        let values = self.parts.iter().map(|part| self.value(part, row));
+        let values = self.parts.iter().map(|part| {
+            let value = self.value(part, row);
+            value.map_err(|error| unreadable::<R>(part, error))
+        });
         found.insert((start, key), values.collect::<Result<_, _>>()?);
         Ok(())
     }
@@ -293,25 +296,36 @@ impl<R: RecordEntity> Measure<'_, R> {
             return Ok(Some(Number::Integer(count(&column.name("count"))?.into())));
         };
         let read = |name: &str| self.dialect.read_number(kind, row, &column.name(name));
-        let sum = || {
-            let names = [column.name("sum"), column.name("rest")];
-            self.dialect
-                .read_sum(kind, row, [names[0].as_str(), names[1].as_str()])
-        };
+        let names = [column.name("sum"), column.name("rest")];
+        let names = [names[0].as_str(), names[1].as_str()];
         match part.what {
             What::CountOf => Ok(Some(Number::Integer(count(&column.name("count"))?.into()))),
             What::Min => read("min"),
             What::Max => read("max"),
             What::First => read("first"),
             What::Last => read("last"),
-            What::Sum => sum(),
+            What::Sum => self.dialect.read_sum(kind, row, names),
             What::Mean => {
                 let count = count(&column.name("count"))? as f64;
-                Ok(sum()?.map(|sum| Number::Float(sum.to_f64() / count)))
+                let sum = self.dialect.read_double_sum(kind, row, names)?;
+                Ok(sum.map(|sum| Number::Float(sum / count)))
             }
             What::Count | What::TimeWeightedMean | What::Ohlc => Ok(None),
         }
     }
+}
+
+/// Names what a number that Rust cannot hold was asked for.
+fn unreadable<R: RecordEntity>(part: &Aggregate<R::Column>, error: DbErr) -> DbErr {
+    let (DbErr::Type(reason), Some(column)) = (&error, part.column) else {
+        return error;
+    };
+    let problem = format!(
+        "`{part}`, of the column `{}`, cannot be read: {reason}; `mean` is a float and always can, \
+         and narrower buckets or fewer rows have smaller sums",
+        column.as_str()
+    );
+    RecordError::resample(table_of::<R>(), problem).into()
 }
 
 /// How many values a select binds, with a window.
