@@ -29,7 +29,7 @@ use crate::operation::{Operation, apart_alone};
 use crate::registry::plan_of;
 use crate::retention::Tiers;
 use crate::target::Target;
-use crate::time::truncate_to_micros;
+use crate::time::{Window, truncate_to_micros};
 use crate::typed::Plan;
 use crate::write::{CHUNK, Writer};
 use crate::{RecordError, Recorded, Retention};
@@ -383,8 +383,9 @@ impl<E: Recorded> Prune<E> {
         Ok(match &self.what {
             What::Beyond(retention) => {
                 let spans = retention.spans(self.now.unwrap_or_else(Utc::now))?;
-                let until = spans.first().map(|span| span.until);
-                (Judge::Tiers(Tiers::new(spans)), until)
+                // Where no age has been reached, nothing is old enough to be looked at.
+                let until = spans.first().map_or(Window::EARLIEST, |span| span.until);
+                (Judge::Tiers(Tiers::new(spans)), Some(until))
             }
             What::Before(moment) => (Judge::Before, Some(*moment)),
             What::Repeated => (Judge::Repeated, None),

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::RecordError;
-use crate::time::{Buckets, Every, IntoRule};
+use crate::time::{Buckets, Every, IntoRule, Window};
 
 /// Without an end: the last tier of a [`Retention`].
 pub const FOREVER: Option<TimeDelta> = None;
@@ -183,7 +183,8 @@ impl Retention {
         for tier in &self.tiers {
             if let (Some(every), Some(age)) = (&tier.every, ended) {
                 let buckets = Buckets::new(every.clone()?, self.zone);
-                let Some(until) = now.checked_sub_signed(age) else {
+                let until = now.checked_sub_signed(age);
+                let Some(until) = until.filter(|until| *until >= Window::EARLIEST) else {
                     break;
                 };
                 let until = buckets.start_of(until)?;

@@ -246,6 +246,20 @@ each_database! {
         assert_eq!(all(&db).await.len(), 9);
     }
 
+    async fn an_age_that_no_record_can_have_removes_nothing(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        insert(&db, (0..9).map(|n| record(1, at("2020-01-01T00:00:00Z") + TimeDelta::seconds(n), Event::Updated, "a")).collect()).await;
+        for days in [1_000_000, 100_000_000] {
+            let retention = Retention::new().keep_all(TimeDelta::days(days)).then_every("1h", FOREVER);
+            assert_eq!(retention.prunes_before(Utc::now()).unwrap(), None);
+            assert_eq!(numbers(prune_to(note::Entity, &retention).exec(&db).await.unwrap()), (0, 0));
+        }
+        // The tiers before it count.
+        let retention = Retention::new().then_every("1h", TimeDelta::days(1_000_000)).then_every("1D", FOREVER);
+        assert_eq!(numbers(prune_to(note::Entity, &retention).exec(&db).await.unwrap()), (9, 7));
+    }
+
     async fn before_a_moment_each_row_keeps_what_held_then(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;
