@@ -20,7 +20,8 @@ mod accepted {
     pub(crate) mod layouts;
 }
 
-use sea_orm::{EntityName, EntityTrait, IdenStatic, Iterable};
+use sea_orm::sea_query::{ColumnType, StringLen};
+use sea_orm::{ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable};
 use sea_orm_record::{Properties, RecordEntity};
 
 use accepted::{compact, dense};
@@ -163,6 +164,30 @@ fn a_record_with_serde_reads_what_it_wrote() {
     );
     // As in the source.
     assert!(json.get("wordCount").is_none());
+}
+
+#[test]
+fn code_in_the_strings_of_attributes_means_the_same_in_the_record() {
+    use compact::priced::record::{Column, Model};
+    let model = Model {
+        recording_id: 1,
+        recorded_at: "2024-02-29T12:00:00.000001Z".parse().unwrap(),
+        event: sea_orm_record::Event::Created,
+        price: 150,
+        note: " ".to_owned(),
+        twice: 300,
+    };
+    let json = serde_json::to_value(&model).unwrap();
+    assert_eq!(json["super::price"], "150 cents");
+    assert_eq!(json["twice"], "300 cents");
+    assert!(json.get("note").is_none());
+    let read: Model = serde_json::from_value(json).unwrap();
+    assert_eq!((read.price, read.twice), (150, 300));
+    let note = Column::Note.def();
+    assert_eq!(
+        note.get_column_type(),
+        &ColumnType::String(StringLen::N(77))
+    );
 }
 
 #[test]

@@ -68,7 +68,10 @@ use proc_macro::TokenStream;
 /// Both entities are `Related` to each other, and `record::Relation::Recording` leads back. It
 /// makes no foreign key unless `cascade` asks for one: history outlives what it is the history of.
 ///
-/// Types may be written as they are in the struct: `super::` and `self::` are adapted.
+/// Types may be written as they are in the struct: `super::` and `self::` are adapted, also in
+/// attributes whose strings are Rust, such as `column_type` and serde's `with`. The entity has to
+/// stand in a module, not within a function, since the record's module refers to its parent by
+/// `super`.
 #[proc_macro_attribute]
 pub fn recorded(args: TokenStream, item: TokenStream) -> TokenStream {
     recorded::expand(args.into(), item.into()).into()

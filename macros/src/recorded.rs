@@ -2,7 +2,7 @@
 //!
 //! `args` (what was asked) and `source` (what is there) meet in `plan`, which with `columns` and
 //! `record_field` finds what is wrong; `emit` only writes. `names` knows how SeaORM names things, `moved` what
-//! changes in a type that moves one module down.
+//! changes in what moves one module down.
 
 mod args;
 mod columns;

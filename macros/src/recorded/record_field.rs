@@ -113,7 +113,7 @@ impl RecordField {
         Ok(Self {
             vis: moved::visibility(&like.vis),
             ty: moved::ty(&like.ty),
-            attrs,
+            attrs: attrs.iter().map(moved::attr).collect(),
             variant: names::variant(&ident, enum_name)?,
             column,
             span: ident.span(),

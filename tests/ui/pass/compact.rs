@@ -41,6 +41,67 @@ pub mod plain {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub mod money {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+    pub(super) fn serialize<S: Serializer>(cents: &i64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{cents} cents"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<i64, D::Error> {
+        let text = String::deserialize(from)?;
+        let cents = text.trim_end_matches(" cents").parse();
+        cents.map_err(serde::de::Error::custom)
+    }
+}
+
+const LENGTH: u32 = 77;
+
+/// Strings that are code, of modules above, and one that only looks so.
+pub mod priced {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[recorded(
+        columns(all),
+        properties(#[serde(with = "super::money")] twice: i64),
+        derives(Serialize, Deserialize)
+    )]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[sea_orm(table_name = "ui_priced")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        #[serde(with = "super::money", rename = "super::price")]
+        pub price: i64,
+        #[serde(default, skip_serializing_if = "self::is_blank")]
+        #[sea_orm(column_type = "String(StringLen::N(super::LENGTH))")]
+        pub note: String,
+    }
+
+    fn is_blank(text: &str) -> bool {
+        text.trim().is_empty()
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new().properties(|row| record::Properties {
+                twice: row.price * 2,
+            })
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// A composite key; properties alone.
 pub mod composite {
     use sea_orm::entity::prelude::*;
