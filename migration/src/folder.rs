@@ -206,11 +206,15 @@ fn listed(text: &str, name: &str) -> Result<String, String> {
     let end = start + closing(&text[start..]).ok_or_else(unreadable)?;
     let list = text[start..end].trim_end();
     let indent = " ".repeat(12);
-    let list = match list.contains('\n') {
-        true => {
-            let ends = list.ends_with([',', '[']) || last_line(list).contains("//");
-            format!("{list}{}", if ends { "" } else { "," })
-        }
+    let list = match list.contains('\n') || list.contains("/*") {
+        // As it is, with a comma behind the last element, where comments may follow.
+        true => match code(list).last() {
+            Some((at, c)) if c != ',' => {
+                let (elements, comments) = list.split_at(at + c.len_utf8());
+                format!("{elements},{comments}")
+            }
+            _ => list.to_owned(),
+        },
         // As rustfmt writes a list that is too long for a line.
         false => elements(list)
             .iter()
@@ -224,14 +228,10 @@ fn listed(text: &str, name: &str) -> Result<String, String> {
     ))
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().next_back().unwrap_or_default()
-}
-
 /// Where the bracket closes that is open.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0;
-    for (at, c) in text.char_indices() {
+    for (at, c) in code(text) {
         match c {
             '[' => depth += 1,
             ']' if depth == 0 => return Some(at),
@@ -240,6 +240,38 @@ fn closing(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// What is neither blank nor in a comment, nor within a string, of which only the quotes remain.
+fn code(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut at = 0;
+    let all = std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let c = rest.chars().next()?;
+        let (c, length) = match c {
+            '/' if rest.starts_with("//") => (' ', rest.find('\n').unwrap_or(rest.len())),
+            '/' if rest.starts_with("/*") => {
+                (' ', rest.find("*/").map_or(rest.len(), |end| end + 2))
+            }
+            '"' => (c, string(rest)),
+            _ => (c, c.len_utf8()),
+        };
+        at += length;
+        // The last character, so that a string ends with its quote.
+        Some((at - c.len_utf8(), c))
+    });
+    all.filter(|(_, c)| !c.is_whitespace())
+}
+
+/// The length of the string that begins here.
+fn string(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
 }
 
 /// The elements of a list on one line.
@@ -288,6 +320,41 @@ mod tests {
                 Box::new(m20260102_000000_two::Migration),\n        ]\n}\n";
             assert_eq!(registered(&text, NAME).as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn comments_in_the_list_stay_where_they_are() {
+        let one = "Box::new(m20260101_000000_one::Migration)";
+        for (list, expected) in [
+            (
+                format!("{one} // first, of [ many"),
+                format!("{one}, // first, of [ many"),
+            ),
+            (format!("{one}, // first"), format!("{one}, // first")),
+            (
+                format!("{one}\n            // more, below\n            /* ] */"),
+                format!("{one},\n            // more, below\n            /* ] */"),
+            ),
+            (
+                r#"two("http://a, \"]", '→') // é"#.to_owned(),
+                r#"two("http://a, \"]", '→'), // é"#.to_owned(),
+            ),
+            (r#"three!["//"]"#.to_owned(), r#"three!["//"],"#.to_owned()),
+            ("// none yet".to_owned(), "// none yet".to_owned()),
+        ] {
+            let text =
+                format!("fn migrations() {{\n        vec![\n            {list}\n        ]\n}}\n");
+            let expected = format!(
+                "mod {NAME};\n\nfn migrations() {{\n        vec![\n            {expected}\n            \
+                 Box::new({NAME}::Migration),\n        ]\n}}\n"
+            );
+            assert_eq!(registered(&text, NAME), Ok(expected));
+        }
+        let text = "fn migrations() {\n        vec![/* none yet, */]\n}\n";
+        let registered = registered(text, NAME).unwrap();
+        let expected =
+            format!("vec![/* none yet, */\n            Box::new({NAME}::Migration),\n        ]");
+        assert!(registered.contains(&expected), "{registered}");
     }
 
     #[test]
