@@ -227,14 +227,16 @@ impl ChangeRecordTable {
         self.with(Change::RequireWhereFilled(name.into()))
     }
 
-    /// Adds an index, called `idx-<table>-<columns>`, where no index of these columns is there.
+    /// Adds an index, called `idx-<table>-<columns>`, where no plain one of these columns is there: a
+    /// B-tree of whole columns and all rows that is not unique.
     pub fn add_index(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.with(Change::AddIndex(
             columns.into_iter().map(Into::into).collect(),
         ))
     }
 
-    /// Drops the index of these columns, whatever its name, but no unique one.
+    /// Drops the index that [`add_index`](Self::add_index) makes of these columns. One of another name
+    /// or kind is left alone; `SchemaManager::drop_index` drops it.
     pub fn drop_index(self, columns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.with(Change::DropIndex(
             columns.into_iter().map(Into::into).collect(),

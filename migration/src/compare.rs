@@ -359,6 +359,7 @@ impl Comparison<'_> {
 
     fn indexes(&mut self, found: &Found) {
         for columns in &self.table.indexes {
+            // Also one of another kind, which somebody may have put in its place.
             let is_it = |it: &FoundIndex| !it.unique && it.columns.as_ref() == Some(columns);
             if !found.indexes.iter().any(is_it) {
                 let what = format!("index on ({})", columns.join(", "));
@@ -379,6 +380,7 @@ impl Comparison<'_> {
                 );
                 self.add(what, "not unique", "unique", Remedy::Refused(why));
             } else if !self.table.indexes.contains(columns)
+                && index.is_plain(columns)
                 && index.name == self.table.name.index(columns)
             {
                 let remedy = Remedy::Change(Change::DropIndex(columns.clone()));

@@ -39,6 +39,15 @@ pub(crate) struct FoundIndex {
     /// None where it is more than columns: of expressions, or of a part of the rows.
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) unique: bool,
+    /// Whether it is a B-tree, as this library makes them: none for full texts, hashes or the like.
+    pub(crate) btree: bool,
+}
+
+impl FoundIndex {
+    /// Whether it does what an index does that this library makes.
+    pub(crate) fn is_plain(&self, columns: &[String]) -> bool {
+        self.btree && !self.unique && self.columns.as_deref() == Some(columns)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

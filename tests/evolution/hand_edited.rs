@@ -1,6 +1,6 @@
 //! Tables that somebody has been at, and migrations that were interrupted.
 
-use sea_orm::sea_query::{ColumnType, StringLen};
+use sea_orm::sea_query::{ColumnType, Index, StringLen};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use sea_orm_record_migration::{ChangeRecordTable, Evolution, RecordTable, enumeration};
@@ -352,6 +352,42 @@ each_database! {
         assert_eq!(lines(indexes.differences(db).await.unwrap()), Vec::<String>::new());
         sql(db, "DELETE FROM widget").await;
         assert_eq!(count(db, "widget_record").await, 0);
+    }
+
+    /// Of the indexes of one column, only the one that `indexed` made comes and goes.
+    async fn indexes_of_ones_own_outlive_indexed(test: TestDb) {
+        let db = &test.connect().await;
+        let indexed = || Evolution::new().table(widget().index(["title"]));
+        create(db, &widget().index(["title"])).await.unwrap();
+        sql(db, "CREATE INDEX own ON widget_record (title)").await;
+        let other = match test.engine() {
+            Engine::Sqlite => "CREATE INDEX other ON widget_record (title) WHERE title <> ''",
+            Engine::Postgres => "CREATE INDEX other ON widget_record USING hash (title)",
+            Engine::MariaDb => "CREATE FULLTEXT INDEX other ON widget_record (title)",
+        };
+        sql(db, other).await;
+        let source = Evolution::new().table(widget()).migration(db).await.unwrap().unwrap();
+        assert!(source.contains(".drop_index([\"title\"])"), "{source}");
+
+        let manager = &SchemaManager::new(db);
+        let drop_index = ChangeRecordTable::new("widget_record").drop_index(["title"]);
+        let has = async |name| manager.has_index("widget_record", name).await.unwrap();
+        // A second time, after an interruption say, it finds nothing to do.
+        for _ in 0..2 {
+            drop_index.apply(manager).await.unwrap();
+            assert_eq!(
+                (has("idx-widget_record-title").await, has("own").await, has("other").await),
+                (false, true, true)
+            );
+        }
+        assert_eq!(lines(Evolution::new().table(widget()).differences(db).await.unwrap()), Vec::<String>::new());
+        assert_eq!(lines(indexed().differences(db).await.unwrap()), Vec::<String>::new(), "one's own will do");
+
+        // Back again, beside one of another kind.
+        manager.drop_index(Index::drop().name("own").table("widget_record").to_owned()).await.unwrap();
+        ChangeRecordTable::new("widget_record").add_index(["title"]).apply(manager).await.unwrap();
+        assert_eq!((has("idx-widget_record-title").await, has("other").await), (true, true));
+        assert_eq!(lines(indexed().differences(db).await.unwrap()), Vec::<String>::new());
     }
 
     /// Integers of more bits, on databases that have such.

@@ -6,7 +6,7 @@ use sea_orm::{DbBackend, DbErr, Value};
 use super::Change;
 use crate::description::TableName;
 use crate::dialect::types::{type_sql, type_text};
-use crate::found::{Found, FoundColumn};
+use crate::found::{Found, FoundColumn, FoundIndex};
 
 /// What a table is to become.
 pub(crate) struct Target {
@@ -14,7 +14,7 @@ pub(crate) struct Target {
     pub(crate) name: TableName,
     pub(crate) columns: Vec<TargetColumn>,
     pub(crate) key: Vec<String>,
-    indexes: Vec<(String, Option<Vec<String>>, bool)>,
+    indexes: Vec<FoundIndex>,
     /// Names and columns.
     pub(crate) new_indexes: Vec<(String, Vec<String>)>,
     pub(crate) dropped_indexes: Vec<String>,
@@ -54,15 +54,12 @@ impl Target {
             extra: None,
             comment: None,
         };
-        let indexes = found.indexes.iter();
         Self {
             backend,
             name: found.name.clone(),
             columns: found.columns.iter().map(column).collect(),
             key: found.key.clone(),
-            indexes: indexes
-                .map(|it| (it.name.clone(), it.columns.clone(), it.unique))
-                .collect(),
+            indexes: found.indexes.clone(),
             new_indexes: Vec::new(),
             dropped_indexes: Vec::new(),
         }
@@ -127,7 +124,7 @@ impl Target {
             }
             Change::AddIndex(columns) => self.add_index(columns),
             Change::DropIndex(columns) => {
-                self.drop_indexes(columns);
+                self.drop_index(columns);
                 Ok(())
             }
         }
@@ -180,10 +177,7 @@ impl Target {
         match (self.column(from).is_some(), self.column(to).is_some()) {
             (true, false) => {
                 to.clone_into(&mut self.existing(from)?.name);
-                let names = self
-                    .indexes
-                    .iter_mut()
-                    .filter_map(|(_, names, _)| names.as_mut());
+                let names = self.indexes.iter_mut().filter_map(|it| it.columns.as_mut());
                 for name in names
                     .flatten()
                     .chain(&mut self.key)
@@ -230,27 +224,24 @@ impl Target {
         for column in columns {
             self.existing(column)?;
         }
-        let is_there = |(_, it, unique): &(_, Option<Vec<String>>, bool)| {
-            !unique && it.as_deref() == Some(columns)
-        };
-        if !self.indexes.iter().any(is_there) {
+        if !self.indexes.iter().any(|it| it.is_plain(columns)) {
             let name = self.name.index(columns);
-            if self.indexes.iter().any(|(other, ..)| *other == name) {
-                return Err(format!("has an index `{name}` of other columns"));
+            if self.indexes.iter().any(|other| other.name == name) {
+                return Err(format!("has another index `{name}`"));
             }
             self.new_indexes.push((name, columns.to_vec()));
         }
         Ok(())
     }
 
-    fn drop_indexes(&mut self, columns: &[String]) {
-        let is_meant = |(_, it, unique): &(String, Option<Vec<String>>, bool)| {
-            !unique && it.as_deref() == Some(columns)
-        };
-        let dropped = self.indexes.iter().filter(|it| is_meant(it));
-        self.dropped_indexes
-            .extend(dropped.map(|(name, ..)| name.clone()));
-        self.indexes.retain(|it| !is_meant(it));
+    /// Only the one that `add_index` makes: another of these columns is somebody's own.
+    fn drop_index(&mut self, columns: &[String]) {
+        let name = self.name.index(columns);
+        let is_meant = |it: &FoundIndex| it.name == name && it.is_plain(columns);
+        if self.indexes.iter().any(is_meant) {
+            self.indexes.retain(|it| !is_meant(it));
+            self.dropped_indexes.push(name);
+        }
     }
 }
 

@@ -86,8 +86,9 @@ pub(crate) async fn indexes<C: ConnectionTrait>(
     let sql = match db.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT c.relname::text AS name, indisprimary AS is_primary, indisunique AS is_unique, \
-                indpred IS NOT NULL AS is_partial, a.attname::text AS part \
-             FROM pg_index i JOIN pg_class c ON c.oid = indexrelid \
+                indpred IS NOT NULL AS is_partial, m.amname = 'btree' AS is_btree, \
+                a.attname::text AS part \
+             FROM pg_index i JOIN pg_class c ON c.oid = indexrelid JOIN pg_am m ON m.oid = relam \
              CROSS JOIN LATERAL unnest(indkey::int2[]) WITH ORDINALITY AS k (attnum, place) \
              LEFT JOIN pg_attribute a ON attrelid = indrelid AND a.attnum = k.attnum \
                 AND k.attnum > 0 \
@@ -96,6 +97,7 @@ pub(crate) async fn indexes<C: ConnectionTrait>(
         DbBackend::MySql => {
             "SELECT CAST(index_name AS char) AS name, index_name = 'PRIMARY' AS is_primary, \
                 non_unique = 0 AS is_unique, sub_part IS NOT NULL AS is_partial, \
+                index_type = 'BTREE' AS is_btree, \
                 CAST(column_name AS char) AS part \
              FROM information_schema.statistics \
              WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? \
@@ -104,9 +106,9 @@ pub(crate) async fn indexes<C: ConnectionTrait>(
         _ => {
             // A primary key of one integer has no index, so it is read from the columns.
             "SELECT l.name AS name, 0 AS is_primary, l.\"unique\" AS is_unique, \
-                l.partial AS is_partial, i.name AS part, i.seqno AS place \
+                l.partial AS is_partial, 1 AS is_btree, i.name AS part, i.seqno AS place \
              FROM pragma_index_list(?1) l JOIN pragma_index_info(l.name) i WHERE l.origin <> 'pk' \
-             UNION ALL SELECT '', 1, 1, 0, name, pk FROM pragma_table_info(?1) WHERE pk > 0 \
+             UNION ALL SELECT '', 1, 1, 0, 1, name, pk FROM pragma_table_info(?1) WHERE pk > 0 \
              ORDER BY name, place"
         }
     };
@@ -128,6 +130,7 @@ pub(crate) async fn indexes<C: ConnectionTrait>(
                     name,
                     columns: part.map(|part| vec![part]),
                     unique: flag(&row, "is_unique")?,
+                    btree: flag(&row, "is_btree")?,
                 },
             )),
         }
