@@ -260,6 +260,17 @@ impl Dialect {
         quoted.map(str::to_owned).collect()
     }
 
+    /// The words of a statement in lower case: its names too, whether quoted or not, as raw SQL has
+    /// them. Texts are left out where none can have a quote in it that is escaped.
+    pub(crate) fn words(self, statement: &SelectStatement) -> BTreeSet<String> {
+        let text = self.0.build(statement).sql.to_lowercase();
+        let step = if text.contains('\\') { 1 } else { 2 };
+        let outside = text.split('\'').step_by(step);
+        let is_between = |c: char| !(c.is_alphanumeric() || c == '_' || c == '$');
+        let words = outside.flat_map(|text| text.split(is_between));
+        words.map(str::to_owned).collect()
+    }
+
     /// Whether there is LATERAL, which MariaDB 10.11 and SQLite lack.
     pub(crate) fn has_lateral(self) -> bool {
         self.0 == DbBackend::Postgres

@@ -4,6 +4,7 @@ use chrono::{TimeDelta, Timelike, Utc};
 use chrono_tz::Tz;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use sea_orm_record::agg::{count, time_weighted_mean};
 use sea_orm_record::prelude::{RecordError, RecordQuery, Recorded, Window};
@@ -266,6 +267,34 @@ each_database! {
         let error = late.resample("1h")?.forward_fill().all(&db).await.unwrap_err();
         assert!(error.to_string().contains("`recorded_at` hides what held before"), "{error}");
         assert!(error.to_string().contains("within(window)"), "{error}");
+        Ok(())
+    }
+
+    async fn a_filter_in_raw_sql_hides_what_held_as_well(test: TestDb) -> TestResult {
+        let db = gauges(&test, &[value(1, t("00:00:00"), Some(1.0)), value(1, t("03:00:00"), Some(2.0))]).await;
+        let part = time_weighted_mean(Column::X);
+        for raw in ["recorded_at >= '2024-03-01 01:00:00'", "gauge_record.recorded_at>='2024-03-01'", "NOT RECORDED_AT < '2024-03-01'"] {
+            let hidden = || of(1).filter(Expr::cust(raw)).resample("1h").unwrap();
+            let errors = [
+                hidden().forward_fill().all(&db).await.unwrap_err(),
+                hidden().keep_gaps().all(&db).await.unwrap_err(),
+                hidden().agg([part]).all(&db).await.unwrap_err(),
+            ];
+            for error in errors {
+                assert!(error.to_string().contains("`recorded_at` hides what held before"), "{raw}: {error}");
+            }
+        }
+        // Texts, values and longer names are no times.
+        let until = t("05:00:00");
+        let texts = [
+            of(1).filter(Expr::cust("label <> 'recorded_at'")),
+            of(1).filter(Expr::cust("label <> 'it''s recorded_at'")),
+            of(1).filter(Column::Label.ne("recorded_at")),
+            of(1).filter(Expr::cust("1 = (SELECT 1 AS recorded_at_all)")),
+        ];
+        for select in texts {
+            assert_eq!(select.resample("1h")?.within(Window::between(t("00:00:00"), until)?).forward_fill().all(&db).await?.len(), 5);
+        }
         Ok(())
     }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, IntoActiveModel, QueryOrder, QuerySelect,
     QueryTrait, Set, TransactionTrait,
 };
 use sea_orm_record::RowDiff;
 use sea_orm_record::prelude::*;
+use sea_orm_record_migration::RecordSchema;
 use serde_json::json;
 
 use crate::blog::article;
@@ -543,6 +545,15 @@ each_database! {
         let admins = seat::Entity::records().filter(Seat::RecordingHall.eq(1)).filter(Seat::Guest.eq("admin"));
         let changed = admins.diff_between(day(2), day(3)).all(&db).await?;
         assert_eq!(changed.iter().map(ToString::to_string).collect::<Vec<_>>(), ["seat 1 \"A\"\n  guest: \"admin\" → \"member\""]);
+        Ok(())
+    }
+
+    async fn a_filter_in_raw_sql_does_not_choose_the_records_that_are_compared(test: TestDb) -> TestResult {
+        let db = record_table(&test).await;
+        insert_records(&db, &[titled(1, 1, "a"), titled(1, 2, "b"), titled(1, 3, "c")]).await;
+        let fits_then = Records::find().filter(Column::RecordingId.eq(1)).filter(Expr::cust("title = 'a'"));
+        let found = fits_then.diff_between(day(1), day(4)).all(&db).await?;
+        assert_eq!(found[0].after().map(|after| after.title.as_str()), Some("c"));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{Stream, TryStreamExt};
 use sea_orm::sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder,
+    ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryFilter, QueryOrder,
     QueryTrait, Select, Value,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::by_keys::record_key;
 use crate::dialect::{Dialect, bind_time};
-use crate::recorded::{column_named, unread};
+use crate::recorded::unread;
 use crate::time::truncate_to_micros;
 use crate::{ColumnOf, Event, RecordEntity};
 
@@ -271,8 +271,11 @@ pub(super) struct Page<R: RecordEntity> {
 
 fn names_keys_alone<R: RecordEntity>(dialect: Dialect, statement: &SelectStatement) -> bool {
     let keys: Vec<_> = record_key::<R>().map(|key| key.as_str()).collect();
-    let mut columns = dialect.names(statement).into_iter();
-    columns.all(|name| column_named::<R>(&name).is_none() || keys.contains(&name.as_str()))
+    let (names, words) = (dialect.names(statement), dialect.words(statement));
+    let is_named = |name: &str| names.contains(name) || words.contains(&name.to_lowercase());
+    let others = R::Column::iter().map(|column| column.as_str());
+    let mut others = others.filter(|name| !keys.contains(name));
+    !others.any(is_named)
 }
 
 /// A select of the records of the same row as this one.

@@ -198,6 +198,7 @@ fn among_keys<R: RecordEntity>(values: &[Value]) -> Vec<(Select<R>, Option<Key>)
 fn names_time<R: RecordEntity>(select: &Select<R>, dialect: Dialect) -> bool {
     let mut filtered = unordered(select.clone()).into_query();
     filtered.clear_selects();
-    let names = dialect.names(&filtered);
-    names.contains(R::RECORDED_AT.as_str())
+    let time = R::RECORDED_AT.as_str();
+    dialect.names(&filtered).contains(time)
+        || dialect.words(&filtered).contains(&time.to_lowercase())
 }
