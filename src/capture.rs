@@ -293,9 +293,15 @@ impl Capture<'_> {
 
     /// Records that rows are gone; rows without any record get one from what they were.
     async fn gone(&self, plan: &dyn Plan, notes: Vec<(Key, Note)>) -> Result<(), DbErr> {
-        let keys = notes.iter().map(|(key, _)| key.clone()).collect();
         let writer = self.writer(plan.shape());
-        let recorded = writer.gone(keys_alone(keys)).await?;
+        let mut recorded = 0;
+        for seen in [false, true] {
+            let same = notes.iter().filter(|(_, note)| note.seen == seen);
+            let keys: Vec<_> = same.map(|(key, _)| key.clone()).collect();
+            if !keys.is_empty() {
+                recorded += writer.gone(keys_alone(keys), seen).await?;
+            }
+        }
         if usize::try_from(recorded).is_ok_and(|recorded| recorded >= notes.len()) {
             return Ok(());
         }

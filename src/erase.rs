@@ -4,6 +4,7 @@
 //! mark is left, all in one transaction. Who only looks at rows (verification, backfilling, the
 //! dependents of watched rows) takes a mark for what it is: see `write/erasure.rs`.
 
+use std::any::TypeId;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -158,6 +159,9 @@ impl<E: Recorded> Erase<E> {
             entity: PhantomData,
         };
         let records = apart_wholly(db, run).await?;
+        if let Target::Unit(_, unit) = Target::of(db) {
+            unit.erased(TypeId::of::<E>(), &self.key);
+        }
         Ok(Erasure { records })
     }
 

@@ -129,6 +129,15 @@ impl Unit {
         }
     }
 
+    /// A row's history was erased: what is still noted of it, since a nested transaction may have been
+    /// undone, brings nothing back.
+    pub(crate) fn erased(&self, entity: TypeId, key: &Key) {
+        self.buffer().see(entity, key);
+        for begun in self.begun().values_mut() {
+            begun.notes.see(entity, key);
+        }
+    }
+
     fn begun(&self) -> MutexGuard<'_, HashMap<(TypeId, Option<Key>), Begun>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }

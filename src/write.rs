@@ -102,6 +102,8 @@ enum Where {
     Unrecorded,
     /// Those that are gone, and not yet said to be.
     Gone,
+    /// The same, but for those whose history was erased.
+    SeenGone,
     /// Those with records, which get a mark of an erasure.
     Marked,
     /// All: it is known that they have no records.
@@ -179,10 +181,11 @@ impl<'w> Writer<'w> {
         self.write(text, values).await.map(drop)
     }
 
-    /// Records that rows are gone, with the values of their latest records; answers for how many.
-    pub(crate) async fn gone(&self, keys: Vec<Row>) -> Result<u64, DbErr> {
-        self.insert(From::Latest, Where::Gone, Event::Deleted, keys)
-            .await
+    /// Records that rows are gone, with the values of their latest records; answers for how many. Of
+    /// rows that were only `seen` to be, what was erased is not said to be gone as well.
+    pub(crate) async fn gone(&self, keys: Vec<Row>, seen: bool) -> Result<u64, DbErr> {
+        let which = if seen { Where::SeenGone } else { Where::Gone };
+        self.insert(From::Latest, which, Event::Deleted, keys).await
     }
 
     /// Gives rows of the source table that have no record one; the caller has locked them. Answers
@@ -458,6 +461,8 @@ impl<'w> Writer<'w> {
             (From::Source, Where::Seen, true) => "source, seen, at",
             (From::Source, _, false) => "source",
             (From::Source, _, true) => "source, at",
+            (From::Latest, Where::SeenGone, false) => "seen gone",
+            (From::Latest, Where::SeenGone, true) => "seen gone, at",
             (From::Latest, _, false) => "gone",
             (From::Latest, _, true) => "gone, at",
         };

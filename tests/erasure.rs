@@ -519,6 +519,36 @@ each_database! {
         assert_eq!(said(&db).await, [one(id, Event::Erased, "")]);
     }
 
+    async fn beside_a_savepoint_that_was_undone_nothing_of_it_comes_back(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        for deleted in [false, true] {
+            for columns in [false, true] {
+                let row = note_of(&db, &["secret"]).await;
+                let id = row.id;
+                let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+                txn.begin().await.unwrap().rollback().await.unwrap();
+                if deleted {
+                    row.delete(&txn).await.unwrap();
+                } else {
+                    let mut edited = row.into_active_model();
+                    edited.text = Set("more secret".to_owned());
+                    edited.update(&txn).await.unwrap();
+                }
+                let erasure = match columns {
+                    true => erase(note::Entity, id).columns([note::record::Column::Text]),
+                    false => erase(note::Entity, id),
+                };
+                erasure.exec(&txn).await.unwrap();
+                txn.commit().await.unwrap();
+                let records = note::Entity::records_of(id).order_by_asc(note::record::Column::RecordedAt).all(&db).await.unwrap();
+                assert!(records.iter().all(|record| record.text.is_empty()), "{records:?}");
+                let last = records.last().unwrap().event;
+                assert!(matches!(last, Event::Erased | Event::Blanked), "{records:?}");
+            }
+        }
+    }
+
     async fn marks_outlive_pruning(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

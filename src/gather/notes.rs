@@ -222,6 +222,14 @@ impl Buffer {
         }
     }
 
+    /// Takes a row for one that was only looked at.
+    pub(super) fn see(&mut self, entity: TypeId, key: &Key) {
+        let rows = self.rows.get_mut(&entity).map(Touched::rows);
+        if let Some(note) = rows.and_then(|rows| rows.get_mut(key)) {
+            note.seen = true;
+        }
+    }
+
     /// Whether a statement names a record table that a flush may write to: of rows that were noted,
     /// and of those that depend on them, also by way of others.
     pub(super) fn mentions(&self, sql: &str) -> bool {

@@ -279,10 +279,12 @@ impl<'w> Writer<'w> {
         let event = self.latest(&self.shape.event);
         match which {
             Where::MadeHere | Where::Unrecorded => {}
-            Where::Gone => {
-                sql.push(&format!(
-                    " WHERE {event} <> '{DELETED}' AND NOT EXISTS (SELECT 1 FROM "
-                ));
+            Where::Gone | Where::SeenGone => {
+                sql.push(&format!(" WHERE {event} <> '{DELETED}' AND "));
+                if which == Where::SeenGone {
+                    sql.push(&format!("{event} <> '{ERASED}' AND "));
+                }
+                sql.push("NOT EXISTS (SELECT 1 FROM ");
                 table(sql, &self.shape.source);
                 sql.push(" s WHERE ");
                 self.same_key(sql, "s", |column| &column.source);
