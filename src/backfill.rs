@@ -16,7 +16,7 @@ use crate::erased::Connection;
 use crate::keys::{Key, KeyOfEntity, typed_key, untyped_key};
 use crate::operation::{Operation, apart_patiently};
 use crate::registry::plan_of;
-use crate::target::Target;
+use crate::target::{Target, flush_noted};
 use crate::typed::{Extent, Page, Plan, Row};
 use crate::write::{CHUNK, Writer, keys_alone};
 use crate::{Event, Recorded};
@@ -134,6 +134,7 @@ impl<E: Recorded> Backfill<E> {
     /// [`RecordError`](crate::RecordError) within the `DbErr`.
     pub async fn exec<C: ConnectionTrait>(mut self, db: &C) -> Result<Backfilled, DbErr> {
         let plan = plan_of::<E>()?;
+        flush_noted(db).await?;
         let mut so_far = Backfilled::default();
         loop {
             let chunk = apart_patiently(db, || Chunk {

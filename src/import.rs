@@ -21,7 +21,7 @@ use crate::operation::{Operation, apart_wholly};
 use crate::plan::Column;
 use crate::recorded::{RecordOf, table_name, unread};
 use crate::registry::plan_of;
-use crate::target::Target;
+use crate::target::{Target, flush_noted};
 use crate::time::{truncate_to_micros, utc};
 use crate::typed::Plan;
 use crate::write::CHUNK;
@@ -116,6 +116,7 @@ impl<E: Recorded> Import<E> {
         if rows.is_empty() {
             return Ok(Imported::default());
         }
+        flush_noted(db).await?;
         apart_wholly(db, || Write::<E> {
             plan: Arc::clone(&plan),
             rows: Arc::clone(&rows),

@@ -6,7 +6,7 @@
 
 use std::any::TypeId;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbErr};
 
 use crate::connection::{RecordedConnection, RecordedTransaction};
 use crate::erased::Connection;
@@ -99,6 +99,15 @@ impl<'c> Target<'c> {
             Some(DatabaseExecutor::OwnedTransaction(txn)) => Self::Transaction(txn),
             None => Self::Other(Connection::new(db)),
         }
+    }
+}
+
+/// Records what a recorded transaction has noted so far: it happened before what comes.
+pub(crate) async fn flush_noted<C: ConnectionTrait>(db: &C) -> Result<(), DbErr> {
+    // SAFETY: see `cast`. The type has no lifetime.
+    match unsafe { cast::<C, RecordedTransaction>(db) } {
+        Some(txn) => txn.flush().await,
+        None => Ok(()),
     }
 }
 

@@ -296,6 +296,17 @@ each_database! {
         assert!(records.iter().all(|record| record.recorded_at == then));
     }
 
+    async fn in_a_recorded_transaction_what_was_saved_before_is_recorded_as_that(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+        let row = blog::note(&txn, "a").await;
+        assert_eq!(numbers(backfill(note::Entity).exec(&txn).await.unwrap()), (1, 0));
+        txn.commit().await.unwrap();
+        let records = row.records().all(&db).await.unwrap();
+        assert_eq!(records.iter().map(|record| record.event).collect::<Vec<_>>(), [Event::Created]);
+    }
+
     async fn in_a_transaction_of_yours_it_is_part_of_that(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;

@@ -158,6 +158,17 @@ each_database! {
         assert!(repeated >= books.len() as u64, "{repeated}");
     }
 
+    async fn what_the_transaction_saved_before_is_recorded_beside_it(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_notes(&db).await;
+        let txn = RecordedConnection::new(db.clone()).begin().await.unwrap();
+        let row = blog::note(&txn, "same").await;
+        import(note::Entity, [past(row.id, ago(1), Event::Updated, "same")]).exec(&txn).await.unwrap();
+        txn.commit().await.unwrap();
+        let said = [("same".to_owned(), Event::Updated), ("same".to_owned(), Event::Created)];
+        assert_eq!(texts(&db, row.id).await, said);
+    }
+
     async fn it_is_a_part_of_the_transaction_that_it_is_given(test: TestDb) {
         let db = test.connect().await;
         blog::create_notes(&db).await;
