@@ -42,6 +42,8 @@ impl Dialect {
                 ("CAST(CONVERT(", " <=> ", " USING utf8mb4) AS BINARY)")
             }
             (DbBackend::MySql, _) => ("", " <=> ", ""),
+            // By bytes, whatever collation the column has.
+            (DbBackend::Sqlite, ty) if is_text(ty) => ("", " COLLATE BINARY IS ", ""),
             _ => ("", " IS ", ""),
         };
         sql.push(left)

@@ -45,6 +45,11 @@ macro_rules! entity {
 
 // One entity, of what SeaORM can write and read on each database, so that the tests compile in good
 // time; each test varies the columns that it is about.
+entity!(nocase, "v_nocase", {
+    #[sea_orm(column_type = "custom(\"TEXT COLLATE NOCASE\")")]
+    pub title: String,
+});
+
 entity!(everything, "v_everything", {
     pub i16: i16,
     pub i32: i32,
@@ -678,5 +683,15 @@ each_database! {
             value(&[2, 1], &["a, b", "\"{}\"", "", "null"], &[Two, One], true),
         ];
         walk::<arrays::Entity>(&db, values).await;
+    }
+
+    async fn text_is_told_apart_by_its_bytes_also_where_sqlite_has_another_collation(test: TestDb) {
+        if !is(&test, Engine::Sqlite) {
+            return;
+        }
+        let db = test.connect().await;
+        create::<nocase::Entity>(&db).await;
+        let title = |title: &str| nocase::Model { id: 0, title: title.to_owned() };
+        walk::<nocase::Entity>(&db, ["a", "A", "a", "\u{e4}"].map(title).to_vec()).await;
     }
 }
