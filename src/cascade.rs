@@ -85,6 +85,11 @@ impl ForeignKey {
         (self.child.type_id, &self.from, &self.to) == (other.child.type_id, &other.from, &other.to)
     }
 
+    /// Whether the database may hand on what changes in these rows.
+    pub(crate) fn hands_on(&self) -> bool {
+        self.on_update != Fate::Stay
+    }
+
     pub(crate) fn acts(&self, cut: &Cut) -> bool {
         self.fate(cut) != Fate::Stay
     }

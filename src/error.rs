@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, RuntimeErr, SqlErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError};
 
 /// Everything that recording and its queries can fail with.
 ///
@@ -16,7 +16,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlErr};
 /// | [`Property`](Self::Property) | a property closure failed or panicked | correct the closure |
 /// | [`Value`](Self::Value) | a value would be altered by the database | refuse it as bad input, or widen the column |
 /// | [`Stranded`](Self::Stranded) | in a plain transaction, a row stands without its record | roll the transaction back |
-/// | [`Interrupted`](Self::Interrupted) | at the commit of a recorded transaction, after a future was dropped in it, or a deadlock ended it | roll it back, and run it again |
+/// | [`Interrupted`](Self::Interrupted) | at the commit of a recorded transaction, after a future was dropped in it, a row was written and could not be read back, or a deadlock ended it | roll it back, and run it again |
 /// | [`Unseen`](Self::Unseen) | a write past the hooks, where such are refused | write as the message says |
 /// | [`NotAtomic`](Self::NotAtomic) | a save by a trait method on a [`strict`](crate::RecordedConnection::strict) pool | save by the inherent method, or in a transaction |
 /// | [`Clock`](Self::Clock) | the time set by a context is in the future, or not after the row's last record | set another time |
@@ -402,6 +402,23 @@ fn shown(error: &DbErr) -> String {
 /// Whether the database itself failed, rather than what was to be recorded.
 pub(crate) fn is_of_database(error: &DbErr) -> bool {
     RecordError::of(error).is_none_or(|ours| matches!(ours, RecordError::Database { .. }))
+}
+
+/// Whether what a statement answered could not be read: it has been run, and nothing tells the hooks.
+pub(crate) fn is_unreadable(error: &DbErr) -> bool {
+    match error {
+        DbErr::Type(_) | DbErr::UnpackInsertId | DbErr::UpdateGetPrimaryKey => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            matches!(
+                **error,
+                SqlxError::ColumnDecode { .. }
+                    | SqlxError::ColumnNotFound(_)
+                    | SqlxError::Decode(_)
+                    | SqlxError::TypeNotFound { .. }
+            )
+        }
+        _ => false,
+    }
 }
 
 /// Whether another writer came first, in a transaction that can be run again.

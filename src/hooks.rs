@@ -58,6 +58,7 @@ use sea_orm::{
 
 pub use self::deletions::{after_delete, before_delete};
 pub use self::links::{delete_links, delete_links_self};
+pub(crate) use self::moves::hands_on;
 pub use self::saves::{after_save, before_save};
 use crate::RecordError;
 use crate::dialect::Dialect;

@@ -11,7 +11,9 @@ use crate::capture::flush;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
-use crate::error::{RecordError, ends_transaction, is_of_database, is_retryable, lost_a_race};
+use crate::error::{
+    RecordError, ends_transaction, is_of_database, is_retryable, is_unreadable, lost_a_race,
+};
 use crate::gather::{Buffer, Gathering, Unit};
 use crate::hooks::{self, ModelOf, Savable};
 use crate::registry::{Node, registry};
@@ -25,9 +27,14 @@ pub(crate) trait Operation: Send {
     /// Whether it writes in several statements, of which a later one may fail.
     const IN_PARTS: bool = false;
 
+    /// Whether the database may change other rows because of it, along foreign keys.
+    fn reaches(&self, _node: &Node) -> bool {
+        false
+    }
+
     /// Whether there is something to record where rows of this entity are written.
     fn concerns(&self, node: &Node) -> bool {
-        !node.is_idle()
+        !node.is_idle() || self.reaches(node)
     }
 
     fn run<C: ConnectionTrait>(
@@ -56,17 +63,28 @@ where
             saving.ends();
             if let Err(error) = &output {
                 unit.heed(Dialect::of(db), error);
+                if is_unreadable(error) {
+                    unit.spoil();
+                }
             }
             output
         }
         // On the connection itself, so that the hooks see the pause.
         Target::Recorded(recorded) if recorded.is_paused() => operation.run(db).await,
-        Target::Transaction(txn) if O::IN_PARTS || wants_savepoint(node, Dialect::of(txn)) => {
+        Target::Transaction(txn)
+            if O::IN_PARTS || wants_savepoint(node, &operation, Dialect::of(txn)) =>
+        {
             let options = TransactionOptions::default();
             Box::pin(in_transaction(txn, options, anonymous(), operation)).await
         }
         // Boxed, as the one above: kilobytes, in every future that saves.
-        _ => Box::pin(apart(db, operation)).await,
+        target => {
+            let saved = Box::pin(apart(db, operation)).await;
+            saved.map_err(|source| match is_unreadable(&source) && !target.is_pool() {
+                true => RecordError::Stranded { source }.into(),
+                false => source,
+            })
+        }
     }
 }
 
@@ -250,8 +268,10 @@ where
 /// record table is missing or another: PostgreSQL then aborts the transaction by itself; elsewhere the
 /// first save in the process finds out, within its savepoint. Where it goes missing later, or its
 /// column would alter a value, the error says what is left.
-fn wants_savepoint(node: &Node, dialect: Dialect) -> bool {
-    node.may_refuse() || dialect.survives_errors() && !node.is_proven(dialect)
+fn wants_savepoint<O: Operation>(node: &Node, operation: &O, dialect: Dialect) -> bool {
+    let wants =
+        |node: &Node| node.may_refuse() || dialect.survives_errors() && !node.is_proven(dialect);
+    wants(node) || operation.reaches(node) && registry().reached_from(node).any(wants)
 }
 
 /// A unit of nobody in particular, in which nobody looks out for unseen writes.
@@ -351,12 +371,8 @@ impl Operation for Noted {
     }
 }
 
-fn is_seen(node: &Node) -> bool {
-    !node.is_idle()
-}
-
 macro_rules! operation {
-    ($name:ident -> $output:ty, $concerns:expr, |$am:ident, $db:ident| $body:expr) => {
+    ($name:ident -> $output:ty, $reaches:expr, |$am:ident, $db:ident| $body:expr) => {
         pub(crate) struct $name<A>(pub(crate) A);
 
         impl<A> Operation for $name<A>
@@ -365,8 +381,8 @@ macro_rules! operation {
         {
             type Output = $output;
 
-            fn concerns(&self, node: &Node) -> bool {
-                $concerns(node)
+            fn reaches(&self, node: &Node) -> bool {
+                $reaches(node, &self.0)
             }
 
             async fn run<C: ConnectionTrait>(self, $db: &C) -> Result<$output, DbErr> {
@@ -377,10 +393,10 @@ macro_rules! operation {
     };
 }
 
-operation!(Insert -> ModelOf<A>, is_seen, |am, db| ActiveModelTrait::insert(am, db).await);
-operation!(Update -> ModelOf<A>, is_seen, |am, db| ActiveModelTrait::update(am, db).await);
-operation!(Save -> A, is_seen, |am, db| ActiveModelTrait::save(am, db).await);
-operation!(Delete -> DeleteResult, |_| true, |am, db| {
+operation!(Insert -> ModelOf<A>, |_, _| false, |am, db| ActiveModelTrait::insert(am, db).await);
+operation!(Update -> ModelOf<A>, hooks::hands_on, |am, db| ActiveModelTrait::update(am, db).await);
+operation!(Save -> A, hooks::hands_on, |am, db| ActiveModelTrait::save(am, db).await);
+operation!(Delete -> DeleteResult, |_, _| true, |am, db| {
     let entity = std::any::TypeId::of::<A::Entity>();
     let key = am.get_primary_key_value().map(|key| key.into_iter().collect());
     let unit = match Target::of(db) {
@@ -402,7 +418,7 @@ operation!(Delete -> DeleteResult, |_| true, |am, db| {
     }
     Ok(deleted)
 });
-operation!(UpdateWithoutReturning -> UpdateResult, is_seen, |am, db| {
+operation!(UpdateWithoutReturning -> UpdateResult, hooks::hands_on, |am, db| {
     let row = am.clone();
     let updated = ActiveModelTrait::update_without_returning(am, db).await?;
     let is_seen = registry().node::<A::Entity>()?.is_some();

@@ -4,7 +4,7 @@
 //! listened to is worked out once, when the first hook runs or [`check`] is called.
 
 use std::any::TypeId;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sea_orm::{EntityTrait, Iterable, RelationDef, RelationTrait};
@@ -191,6 +191,19 @@ impl Registry {
             )),
             node => Ok(node),
         }
+    }
+
+    /// The entities whose rows the database may change because of a row of this one, however far away.
+    pub(crate) fn reached_from<'r>(&'r self, node: &'r Node) -> impl Iterator<Item = &'r Node> {
+        let mut seen = HashSet::new();
+        let mut ahead = vec![node];
+        std::iter::from_fn(move || {
+            let node = ahead.pop()?;
+            let children = node.foreign_keys.iter().map(|key| key.child.type_id);
+            let new = children.filter(|child| seen.insert(*child));
+            ahead.extend(new.filter_map(|child| self.any_node(child)));
+            Some(node)
+        })
     }
 
     /// How `E` is recorded and watched; not at all, for most entities.

@@ -11,7 +11,7 @@
 //! | `watching`, `watching_more`, `fan_out` | who is recorded with whom |
 //! | `generated` | entities, and record entities, as `sea-orm-cli` writes them |
 //! | `bulk`, `bulk_races`, `around`, `verify`, `write_paths` | writing many rows; what no hook sees; finding what was missed |
-//! | `cascades`, `links` | what the database, or SeaORM, deletes or cuts loose because of another row |
+//! | `cascades`, `handed_on`, `links` | what the database, or SeaORM, deletes, changes or cuts loose because of another row |
 //! | `cascading_records` | histories that go with their rows, by `#[recorded(cascade)]` |
 //! | `backfill`, `import` | first records of rows that were there before; a past from elsewhere |
 //! | `transactions`, `generic_code`, `concurrency`, `unusable` | connections of every kind; races; what cannot be recorded |
@@ -24,6 +24,7 @@
 //! | `reading`, `windows`, `resample`, `aggregates`, `fill` | queries, against an oracle and against pandas |
 //! | `zones` | days of zones whose clocks do what one would not think of |
 //! | `past`, `restore` | what held, what changed, and putting it back |
+//! | `unreadable` | a row that is written, and cannot be read |
 //! | `unread` | questions to a record table that is not there, or lacks a column |
 //! | `erasure` | histories that are to be forgotten, and who does not bring them back |
 //! | `redaction` | that a value changed, and not what it was |
@@ -51,6 +52,7 @@ mod fill;
 mod fuzz;
 mod generated;
 mod generic_code;
+mod handed_on;
 mod import;
 mod interleavings;
 mod library;
@@ -78,6 +80,7 @@ mod retention;
 mod schemas;
 mod transactions;
 mod unread;
+mod unreadable;
 mod unusable;
 mod values;
 mod verify;

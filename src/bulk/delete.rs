@@ -81,7 +81,7 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for DeleteMany<E> {
     type Output = DeleteResult;
     const IN_PARTS: bool = true;
 
-    fn concerns(&self, _: &Node) -> bool {
+    fn reaches(&self, _: &Node) -> bool {
         true
     }
 

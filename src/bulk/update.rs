@@ -128,8 +128,8 @@ impl<E: EntityTrait<Model: Sync + 'static>> Operation for UpdateMany<E> {
     type Output = UpdateResult;
     const IN_PARTS: bool = true;
 
-    fn concerns(&self, node: &Node) -> bool {
-        !node.is_idle() || node.changes_others(&Cut::Columns(self.columns()))
+    fn reaches(&self, node: &Node) -> bool {
+        node.changes_others(&Cut::Columns(self.columns()))
     }
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<UpdateResult, DbErr> {

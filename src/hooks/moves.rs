@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait, ModelTrait, Value,
+    ActiveModelTrait, ActiveValue, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable,
+    ModelTrait, PrimaryKeyToColumn, Value,
 };
 
 use super::{ModelOf, Savable, stored};
 use crate::bulk::{note_guards, note_referenced};
+use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::gather::Buffer;
@@ -82,7 +84,7 @@ where
 
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<(), DbErr> {
         let (Some(node), Target::Unit(conn, unit)) =
-            (registry().node::<A::Entity>()?, Target::of(db))
+            (registry().node_to_delete::<A::Entity>()?, Target::of(db))
         else {
             return Ok(());
         };
@@ -102,6 +104,18 @@ where
     }
 }
 
+/// Whether an update sets a column whose values the database hands on to other rows. SeaORM sets no
+/// column of the primary key.
+pub(crate) fn hands_on<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
+    let is_key = |column: &String| {
+        let mut keys = <A::Entity as EntityTrait>::PrimaryKey::iter();
+        keys.any(|key| key.into_column().as_str() == column)
+    };
+    let sets = |column: &String| !is_key(column) && is_set(am, column);
+    let mut keys = node.foreign_keys.iter().filter(|key| key.hands_on());
+    keys.any(|key| key.to.iter().any(sets))
+}
+
 /// Whether an update sets a column that ties rows together.
 pub(super) fn moves<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
     let sets = |columns: &[String]| columns.iter().any(|column| is_set(am, column));
@@ -110,6 +124,7 @@ pub(super) fn moves<A: ActiveModelTrait>(node: &Node, am: &A) -> bool {
             .listeners
             .iter()
             .any(|listener| listener.columns().is_none_or(sets))
+        || hands_on(node, am)
 }
 
 fn is_set<A: ActiveModelTrait>(am: &A, column: &str) -> bool {
@@ -132,7 +147,8 @@ where
         listener
             .columns()
             .is_none_or(|columns| columns.iter().any(|column| is_set(am, column)))
-    }) || node.guards.iter().any(|guard| unknown(guard.columns()));
+    }) || node.guards.iter().any(|guard| unknown(guard.columns()))
+        || hands_on(node, am);
     let old = if needs_old {
         stored(am, conn).await?
     } else {
@@ -159,7 +175,23 @@ where
             notes.link(listener, before);
         }
     }
+    let changed = Cut::Columns(changed(am, &old));
+    if hands_on(node, am) && node.changes_others(&changed) {
+        let mut walk = Walk::new(conn);
+        walk.go_from(std::slice::from_ref(&old), &changed).await?;
+        notes.merge(walk.into_notes());
+    }
     Ok(Some(old))
+}
+
+/// The columns that get another value.
+fn changed<A: ActiveModelTrait>(am: &A, old: &ModelOf<A>) -> Vec<String> {
+    let columns = <A::Entity as EntityTrait>::Column::iter();
+    let changed = columns.filter(|column| match am.get(*column) {
+        ActiveValue::Set(value) => value != old.get(*column),
+        _ => false,
+    });
+    changed.map(|column| column.as_str().to_owned()).collect()
 }
 
 /// A column whose value neither the active model nor the stored row tells.

@@ -8,7 +8,7 @@ use sea_orm::{
     ModelTrait, PrimaryKeyToColumn,
 };
 
-use super::moves::{lock_ahead, moves, new_link, note_old};
+use super::moves::{hands_on, lock_ahead, moves, new_link, note_old};
 use super::{ModelOf, Savable, announce, at_work, heeded, keeps_model, refuse_apart, stored};
 use crate::Event;
 use crate::bulk::{note_guards, note_listeners};
@@ -38,7 +38,8 @@ where
     A: Savable,
     C: ConnectionTrait,
 {
-    let node = registry().called::<A::Entity>()?;
+    let node = registry().called_to_delete::<A::Entity>()?;
+    let node = node.filter(|node| !node.is_idle() || !insert && hands_on(node, &am));
     let Some((node, target)) = at_work(node, db) else {
         return Ok(am);
     };
