@@ -343,8 +343,8 @@ impl<R: RecordEntity> Agg<R> {
     /// # Errors
     ///
     /// A [`RecordError`] within the `DbErr`: [`Resample`](RecordError::Resample) for a column that
-    /// is not numeric, for a number that Rust's types cannot hold, for more buckets than may be filled, after [`Resample::forward_fill`], and for
-    /// a filter that hides what held before, which a time-weighted mean must know, or where the
+    /// is not numeric, for a number that Rust's types cannot hold, for more buckets than may be
+    /// filled, after [`Resample::forward_fill`], and for a filter that hides what held before, which a time-weighted mean must know, or where the
     /// buckets begin and end, which [`keep_gaps`](Self::keep_gaps) must;
     /// [`Window`](RecordError::Window) for records outside the years 1 to 9999; or what the database
     /// said.
