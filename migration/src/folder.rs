@@ -1,6 +1,6 @@
 //! The folder of a migrator: `lib.rs` and a file for each migration.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,16 @@ pub(crate) struct Folder {
     /// `lib.rs`, or `mod.rs` where the migrator is a module.
     migrator: PathBuf,
     text: String,
-    /// The lock ends with it.
-    _held: File,
+    /// The locked migrator.
+    held: File,
+}
+
+impl Drop for Folder {
+    /// Closing the file is not enough: a process that another thread has just started shares it until
+    /// it runs its own program, and with it the lock (`flock(2)`).
+    fn drop(&mut self) {
+        let _ = self.held.unlock();
+    }
 }
 
 impl Folder {
@@ -41,7 +49,10 @@ impl Folder {
                 path.display()
             )
         };
-        held.try_lock().map_err(|_| busy())?;
+        held.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => busy(),
+            TryLockError::Error(error) => about(&migrator, &error),
+        })?;
         let mut text = String::new();
         held.read_to_string(&mut text)
             .map_err(|error| about(&migrator, &error))?;
@@ -51,7 +62,7 @@ impl Folder {
                 path,
                 migrator,
                 text,
-                _held: held,
+                held,
             }),
             false => Err(busy()),
         }
@@ -288,9 +299,24 @@ fn elements(list: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::registered;
+    use super::{Folder, registered};
 
     const NAME: &str = "m20260102_000000_two";
+
+    #[test]
+    fn a_lock_ends_with_its_generator_though_a_process_that_starts_shares_the_file() {
+        let path = std::env::temp_dir().join(format!("record_folder_{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("lib.rs"), "").unwrap();
+        let folder = Folder::lock(&path).unwrap();
+        // What a child of another thread has between `fork` and `exec`.
+        let shared = folder.held.try_clone().unwrap();
+        drop(folder);
+        let again = Folder::lock(&path).map(|_| ());
+        drop(shared);
+        std::fs::remove_dir_all(&path).unwrap();
+        assert_eq!(again, Ok(()));
+    }
 
     #[test]
     fn a_first_migration_is_registered() {

@@ -201,7 +201,7 @@ impl MigratorTrait for Migrator {{
         let problem = refusal(Generate::new(&evolution, &folder.0), db).await;
         assert!(problem.contains("another generator is at work"), "{problem}");
         assert!(folder.is_untouched());
-        drop(held);
+        held.unlock().unwrap();
 
         // However they meet: one file, registered once.
         let generate = |name: &'static str| {
