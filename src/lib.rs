@@ -205,6 +205,10 @@ pub use recorder::Recorder;
 pub use redact::Redacted;
 pub use registry::{Registration, check, register};
 pub use retention::{FOREVER, Retention};
+/// The SeaORM that this crate records for; what the macros write names it by this path, so that a
+/// program may have it by a re-export of another crate.
+#[doc(no_inline)]
+pub use sea_orm;
 #[cfg(feature = "macros")]
 pub use sea_orm_record_macros::{record_hooks, recorded};
 pub use time::{Buckets, Every, IntoRule, Window, zone};
@@ -233,7 +237,6 @@ pub mod prelude {
 pub mod __private {
     pub use async_trait;
     pub use inventory;
-    pub use sea_orm;
     pub use sea_orm::prelude::{DateTimeUtc, Json, Uuid};
 
     pub use crate::registry::{MaybeRecorded, Probe};

@@ -16,7 +16,7 @@ use crate::magazine::{self, Magazine, assert_current, cover, section, story};
 mod person {
     use sea_orm::entity::prelude::*;
     use sea_orm::{QueryFilter, QuerySelect};
-    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+    use sea_orm_record::{Recorded, Recorder, recorded};
 
     use super::following;
 
@@ -73,8 +73,14 @@ mod person {
         }
     }
 
-    #[record_hooks]
-    impl ActiveModelBehavior for ActiveModel {}
+    /// Beside an entity that a tool writes.
+    mod hooks {
+        use sea_orm::entity::prelude::*;
+        use sea_orm_record::record_hooks;
+
+        #[record_hooks]
+        impl ActiveModelBehavior for super::super::person::ActiveModel {}
+    }
 }
 
 mod following {

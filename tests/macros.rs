@@ -167,6 +167,17 @@ fn a_record_with_serde_reads_what_it_wrote() {
 }
 
 #[test]
+fn a_record_has_the_names_that_serde_is_told_through_seaorm() {
+    let model = dense::counted::record::Model {
+        recording_id: 1,
+        recorded_at: "2024-02-29T12:00:00.000001Z".parse().unwrap(),
+        event: sea_orm_record::Event::Created,
+        word_count: 3,
+    };
+    assert_eq!(serde_json::to_value(&model).unwrap()["wordCount"], 3);
+}
+
+#[test]
 fn code_in_the_strings_of_attributes_means_the_same_in_the_record() {
     use compact::priced::record::{Column, Model};
     let model = Model {
@@ -178,6 +189,8 @@ fn code_in_the_strings_of_attributes_means_the_same_in_the_record() {
         twice: 300,
     };
     let json = serde_json::to_value(&model).unwrap();
+    // How the key is written, not what it is called there.
+    assert_eq!(json["recording_id"], "1 cents");
     assert_eq!(json["super::price"], "150 cents");
     assert_eq!(json["twice"], "300 cents");
     assert!(json.get("note").is_none());

@@ -196,7 +196,7 @@ pub mod tag {
     }
 
     #[record_hooks]
-    impl ActiveModelBehavior for ActiveModel {}
+    impl ActiveModelBehavior for self::ActiveModel {}
 }
 
 pub mod story_tag {

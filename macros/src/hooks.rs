@@ -71,7 +71,7 @@ fn hooked(args: &TokenStream, mut hooks: ItemImpl) -> syn::Result<TokenStream> {
             #[allow(unused_imports)]
             use ::sea_orm_record::__private::MaybeRecorded as _;
             ::sea_orm_record::__private::Probe::<
-                <#active_model as ::sea_orm::ActiveModelTrait>::Entity
+                <#active_model as ::sea_orm_record::sea_orm::ActiveModelTrait>::Entity
             >::REGISTRATION
         }}
 
@@ -123,8 +123,8 @@ impl Hook {
         }
     }
 
-    /// The names under which the arguments are passed on. They are ours, so that they are there
-    /// whatever pattern the user takes them by. `self` is no argument.
+    /// The names under which the arguments are passed on where the user has none for them: an
+    /// argument may be taken by any pattern, or left out. `self` is no argument.
     fn arguments(self) -> Vec<Ident> {
         let names: &[&str] = match self {
             Self::BeforeSave => &["record_db", "record_insert"],
@@ -138,7 +138,7 @@ impl Hook {
     /// The hook where the user has none.
     fn alone(self) -> ImplItemFn {
         let name = Ident::new(self.name(), Span::call_site());
-        let ours = self.ours();
+        let ours = self.ours(&parse_quote!(self), &self.arguments());
         let (first, result) = match self {
             Self::AfterSave => (quote!(__record_model: #MODEL), quote!(#MODEL)),
             _ => (quote!(self), quote!(Self)),
@@ -152,9 +152,9 @@ impl Hook {
                 #first,
                 __record_db: &C,
                 #insert
-            ) -> ::core::result::Result<#result, ::sea_orm::DbErr>
+            ) -> ::core::result::Result<#result, ::sea_orm_record::sea_orm::DbErr>
             where
-                C: ::sea_orm::ConnectionTrait,
+                C: ::sea_orm_record::sea_orm::ConnectionTrait,
             {
                 #ours
             }
@@ -163,30 +163,39 @@ impl Hook {
 
     /// Ours around the user's: ours has the last word before, and the first after.
     fn wrap(self, function: &mut ImplItemFn) -> syn::Result<()> {
-        let (patterns, result) = self.take_signature(function)?;
-        let users = users(&function.block, &patterns, &self.arguments(), &result);
-        let ours = self.ours();
+        check_cfg(function)?;
+        // With the hygiene of the user's, which may come from another macro than the attribute.
+        let this = match function.sig.receiver() {
+            Some(this) => this.self_token,
+            None => parse_quote!(self),
+        };
+        let (patterns, arguments, result) = self.take_signature(function)?;
+        let users = users(&function.block, &patterns, &arguments, &result);
+        let ours = self.ours(&this, &arguments);
+        let model = &arguments[0];
         function.block = match self {
-            Self::BeforeSave | Self::BeforeDelete => parse_quote!({ self = #users?; #ours }),
-            Self::AfterSave => parse_quote!({ let __record_model = #ours?; #users }),
-            Self::AfterDelete => parse_quote!({ self = #ours?; #users }),
+            Self::BeforeSave | Self::BeforeDelete => parse_quote!({ #this = #users?; #ours }),
+            Self::AfterSave => parse_quote!({ let #model = #ours?; #users }),
+            Self::AfterDelete => parse_quote!({ #this = #ours?; #users }),
         };
         Ok(())
     }
 
     /// The call of our hook.
-    fn ours(self) -> TokenStream {
+    fn ours(self, this: &syn::Token![self], arguments: &[Ident]) -> TokenStream {
         let name = Ident::new(self.name(), Span::call_site());
-        let arguments = self.arguments();
         let (types, this) = match self {
             Self::AfterSave => (quote!(::<Self, _>), quote!()),
-            _ => (quote!(), quote!(self,)),
+            _ => (quote!(), quote!(#this,)),
         };
         quote!(::sea_orm_record::hooks::#name #types (#this #(#arguments),*).await)
     }
 
-    /// Puts our names in the place of the user's patterns.
-    fn take_signature(self, function: &mut ImplItemFn) -> syn::Result<(Vec<Pat>, Type)> {
+    /// Puts names in the place of the user's patterns: ours, but where the pattern is a name.
+    fn take_signature(
+        self,
+        function: &mut ImplItemFn,
+    ) -> syn::Result<(Vec<Pat>, Vec<Ident>, Type)> {
         let signature = &mut function.sig;
         if signature.asyncness.is_none() {
             return Err(syn::Error::new_spanned(
@@ -195,14 +204,22 @@ impl Hook {
                  put `#[record_hooks]` above it",
             ));
         }
-        let arguments = self.arguments();
+        let mut arguments = self.arguments();
         let mut patterns = Vec::new();
         for input in &mut signature.inputs {
             match input {
                 // We assign to it; that the user does not is no reason to warn.
                 FnArg::Receiver(this) => this.mutability = Some(parse_quote!(mut)),
                 FnArg::Typed(typed) => {
-                    if let Some(argument) = arguments.get(patterns.len()) {
+                    if let Some(argument) = arguments.get_mut(patterns.len()) {
+                        // Another attribute of the hook's may say it, as `tracing`'s do.
+                        if let Pat::Ident(pat) = &*typed.pat
+                            && pat.by_ref.is_none()
+                            && pat.subpat.is_none()
+                            && !pat.ident.to_string().starts_with('_')
+                        {
+                            *argument = pat.ident.clone();
+                        }
                         let ours = parse_quote!(#argument);
                         patterns.push(std::mem::replace(&mut *typed.pat, ours));
                     }
@@ -211,7 +228,7 @@ impl Hook {
         }
         match &signature.output {
             ReturnType::Type(_, ty) if patterns.len() == arguments.len() => {
-                Ok((patterns, (**ty).clone()))
+                Ok((patterns, arguments, (**ty).clone()))
             }
             _ => Err(syn::Error::new_spanned(
                 signature,
@@ -221,10 +238,31 @@ impl Hook {
     }
 }
 
+/// What we write would go with a hook whose `#[cfg]` does not hold.
+fn check_cfg(function: &ImplItemFn) -> syn::Result<()> {
+    let mut attrs = function.attrs.iter();
+    match attrs.find(|attr| attr.path().is_ident("cfg")) {
+        None => Ok(()),
+        Some(cfg) => Err(syn::Error::new_spanned(
+            cfg,
+            "a hook that depends on a `#[cfg]` would take the recording with it: put the `#[cfg]` \
+             within the hook",
+        )),
+    }
+}
+
 /// The user's hook: a block of its own, so that `return` and `?` leave it and not ours. What it
 /// returns is told as `async_trait` does it, for an `async` block cannot declare it.
 fn users(block: &Block, patterns: &[Pat], arguments: &[Ident], result: &Type) -> TokenStream {
     let statements: &[Stmt] = &block.stmts;
+    let rebound = patterns
+        .iter()
+        .zip(arguments)
+        .filter_map(|(pattern, argument)| {
+            // What is so called already is used by us, and maybe by no more than an attribute.
+            let is_there = *pattern == parse_quote!(#argument);
+            (!is_there).then(|| quote!(let #pattern = #argument;))
+        });
     quote! {
         async move {
             if let ::core::option::Option::Some(__record_result) =
@@ -233,7 +271,7 @@ fn users(block: &Block, patterns: &[Pat], arguments: &[Ident], result: &Type) ->
                 #[allow(unreachable_code)]
                 return __record_result;
             }
-            #(let #patterns = #arguments;)*
+            #(#rebound)*
             let __record_result: #result = { #(#statements)* };
             #[allow(unreachable_code)]
             __record_result
@@ -249,7 +287,7 @@ const MODEL: Model = Model;
 impl quote::ToTokens for Model {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         tokens.extend(quote! {
-            <<Self as ::sea_orm::ActiveModelTrait>::Entity as ::sea_orm::EntityTrait>::Model
+            <<Self as ::sea_orm_record::sea_orm::ActiveModelTrait>::Entity as ::sea_orm_record::sea_orm::EntityTrait>::Model
         });
     }
 }
@@ -264,13 +302,13 @@ fn methods(active_model: &Path) -> TokenStream {
         let name = Ident::new(name, Span::call_site());
         method(doc, &name, &quote!(::sea_orm_record::hooks::#name), &result)
     };
-    let deleted = quote!(::sea_orm::DeleteResult);
+    let deleted = quote!(::sea_orm_record::sea_orm::DeleteResult);
     let insert = method("Inserts the row", "insert", quote!(#MODEL));
     let update = method("Updates the row", "update", quote!(#MODEL));
     let blind = method(
         "Updates the row without reading it back",
         "update_without_returning",
-        quote!(::sea_orm::UpdateResult),
+        quote!(::sea_orm_record::sea_orm::UpdateResult),
     );
     let save = method("Inserts or updates the row", "save", quote!(Self));
     let delete = method("Deletes the row", "delete", deleted.clone());
@@ -300,12 +338,15 @@ fn methods(active_model: &Path) -> TokenStream {
 ///
 /// Which format the entity has cannot be seen from here. So there are two scopes: the inner one sees
 /// the module's `ActiveModelEx`; where there is none, the name leads on to the outer one's, which is
-/// empty. An active model of another module cannot be told so.
+/// empty.
 fn links(active_model: &Path) -> TokenStream {
-    if active_model.get_ident().is_none() {
-        return quote!();
-    }
-    let entity = quote!(<#active_model as ::sea_orm::ActiveModelTrait>::Entity);
+    let mut module = active_model.clone();
+    module.segments.pop();
+    let module = match module.segments.is_empty() {
+        true => quote!(self::),
+        false => quote!(#module),
+    };
+    let entity = quote!(<#active_model as ::sea_orm_record::sea_orm::ActiveModelTrait>::Entity);
     let method = |name: &str, ties: TokenStream| {
         let name = Ident::new(name, Span::call_site());
         quote! {
@@ -314,22 +355,25 @@ fn links(active_model: &Path) -> TokenStream {
                 &self,
                 _: J,
                 db: &C,
-            ) -> ::core::result::Result<::sea_orm::DeleteResult, ::sea_orm::DbErr>
+            ) -> ::core::result::Result<::sea_orm_record::sea_orm::DeleteResult, ::sea_orm_record::sea_orm::DbErr>
             where
-                J: ::sea_orm::EntityTrait<Model: ::core::marker::Sync>,
+                J: ::sea_orm_record::sea_orm::EntityTrait<Model: ::core::marker::Sync>,
                 #ties,
-                C: ::sea_orm::ConnectionTrait,
+                C: ::sea_orm_record::sea_orm::ConnectionTrait,
             {
                 #[allow(unused_imports)]
-                use ::sea_orm::ActiveModelTrait as _;
+                use ::sea_orm_record::sea_orm::ActiveModelTrait as _;
                 ::sea_orm_record::hooks::#name::<J, #entity, C>(|column| self.get(column), db).await
             }
         }
     };
-    let delete_links = method("delete_links", quote!(J: ::sea_orm::Related<#entity>));
+    let delete_links = method(
+        "delete_links",
+        quote!(J: ::sea_orm_record::sea_orm::Related<#entity>),
+    );
     let delete_links_self = method(
         "delete_links_self",
-        quote!(#entity: ::sea_orm::RelatedSelfVia<J>),
+        quote!(#entity: ::sea_orm_record::sea_orm::RelatedSelfVia<J>),
     );
     let active_model_ex = Ident::new("ActiveModelEx", Span::call_site());
     quote! {
@@ -339,14 +383,14 @@ fn links(active_model: &Path) -> TokenStream {
 
             #[allow(dead_code)]
             impl #active_model_ex {
-                fn get<T>(&self, _: T) -> ::sea_orm::ActiveValue<::sea_orm::Value> {
-                    ::sea_orm::ActiveValue::NotSet
+                fn get<T>(&self, _: T) -> ::sea_orm_record::sea_orm::ActiveValue<::sea_orm_record::sea_orm::Value> {
+                    ::sea_orm_record::sea_orm::ActiveValue::NotSet
                 }
             }
 
             {
                 #[allow(unused_imports)]
-                use self::*;
+                use #module *;
 
                 #[allow(dead_code)]
                 impl #active_model_ex {
@@ -368,9 +412,9 @@ fn method(doc: &str, name: &Ident, calls: &TokenStream, result: &TokenStream) ->
         pub async fn #name<C>(
             self,
             db: &C,
-        ) -> ::core::result::Result<#result, ::sea_orm::DbErr>
+        ) -> ::core::result::Result<#result, ::sea_orm_record::sea_orm::DbErr>
         where
-            C: ::sea_orm::ConnectionTrait,
+            C: ::sea_orm_record::sea_orm::ConnectionTrait,
         {
             #calls(self, db).await
         }

@@ -63,7 +63,9 @@ use proc_macro::TokenStream;
 /// columns keep their name and type and lose what belongs to the source alone: key, index,
 /// default, comment. A field whose name is one of the standard ones has to be renamed with `as`;
 /// this the compiler says. With a derive of serde's among `derives(…)`, recorded fields keep their
-/// `#[serde(…)]` attributes, and the struct its `rename_all`.
+/// `#[serde(…)]` attributes, the key those about how its values are written, and the struct its
+/// `rename_all` and `crate`. What is recorded may depend neither on a `#[cfg]` nor on a `#[cfg_attr]`
+/// that adds an attribute which matters here: the compiler looks at those later.
 ///
 /// Both entities are `Related` to each other, and `record::Relation::Recording` leads back. It
 /// makes no foreign key unless `cascade` asks for one: history outlives what it is the history of.
@@ -90,13 +92,15 @@ pub fn recorded(args: TokenStream, item: TokenStream) -> TokenStream {
 ///   what they changed, and nothing when they refuse;
 /// - `after_save` and `after_delete` run after the recording.
 ///
-/// `#[async_trait]` may be left out; if it is there, `#[record_hooks]` stands above it.
+/// `#[async_trait]` may be left out; if it is there, `#[record_hooks]` stands above it. A `#[cfg]`
+/// belongs within a hook, not on it.
 ///
 /// It also gives `ActiveModel` inherent methods `insert`, `update`, `update_without_returning`,
 /// `save` and `delete`, and `Model` a `delete`. They take precedence over the trait methods of
-/// those names, and do the same in one transaction with the recording. Where it stands in the
-/// entity's own module, `ActiveModelEx` gets a `delete_links`, by which SeaORM clears the links of a
-/// many-to-many before a cascading delete: those are recorded as well.
+/// those names, and do the same in one transaction with the recording. `ActiveModelEx` gets a
+/// `delete_links`, by which SeaORM clears the links of a many-to-many before a cascading delete: those
+/// are recorded as well. That is not so where `ActiveModel` is imported from another module by its own
+/// name: name it by its path, or import all of that module.
 #[proc_macro_attribute]
 pub fn record_hooks(args: TokenStream, item: TokenStream) -> TokenStream {
     hooks::expand(args.into(), item.into()).into()

@@ -3,11 +3,11 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
-use syn::{Ident, LitStr, parse_quote};
+use syn::{Attribute, Ident, LitStr, parse_quote};
 
 use super::args::{Args, Listed};
 use super::record_field::{RecordField, attrs_of, docs_or};
-use super::source::{Kind, Source, SourceField};
+use super::source::{Kind, Source, SourceField, check_cfg, metas_of};
 use super::{Errors, names};
 
 /// A column of the source and the field that keeps it.
@@ -21,7 +21,7 @@ pub(super) struct Kept {
     pub(super) field: RecordField,
 }
 
-pub(super) fn key(source: &Source<'_>, errors: &mut Errors) -> Vec<Kept> {
+pub(super) fn key(source: &Source<'_>, serde: bool, errors: &mut Errors) -> Vec<Kept> {
     let fields: Vec<_> = source
         .fields
         .iter()
@@ -34,12 +34,22 @@ pub(super) fn key(source: &Source<'_>, errors: &mut Errors) -> Vec<Kept> {
     let single = fields.len() == 1;
     fields
         .iter()
-        .filter_map(|field| errors.keep(key_field(field, source, single)))
+        .filter_map(|field| errors.keep(key_field(field, source, single, serde)))
         .collect()
 }
 
-fn key_field(field: &SourceField<'_>, source: &Source<'_>, single: bool) -> syn::Result<Kept> {
-    check_cfg(field, field.ident.span())?;
+fn key_field(
+    field: &SourceField<'_>,
+    source: &Source<'_>,
+    single: bool,
+    serde: bool,
+) -> syn::Result<Kept> {
+    check_cfg(
+        &field.field.attrs,
+        &format!("`{}`", field.ident),
+        field.ident.span(),
+        serde,
+    )?;
     let name = field.ident.unraw();
     let (ident, column) = match single {
         true => (
@@ -54,16 +64,28 @@ fn key_field(field: &SourceField<'_>, source: &Source<'_>, single: bool) -> syn:
     let name_meta = name_meta(&ident, None, &column)?;
     let metas = name_meta.into_iter().chain(values(field));
     let doc = format!(" The `{name}` of what is recorded.");
-    let attrs = vec![
+    let mut attrs = vec![
         parse_quote!(#[doc = #doc]),
         parse_quote!(#[sea_orm(primary_key, auto_increment = false #(, #metas)*)]),
     ];
+    if serde {
+        attrs.extend(serde_of_key(field)?);
+    }
     Ok(Kept {
         name: field.ident.clone(),
         source: field.variant()?,
         redacted: false,
         field: RecordField::new(ident, field.field, attrs, column, None)?,
     })
+}
+
+/// How its values are written and read; not what it is called, nor whether it is there.
+fn serde_of_key(field: &SourceField<'_>) -> syn::Result<Vec<Attribute>> {
+    let about_values = ["with", "serialize_with", "deserialize_with", "bound"];
+    let mut metas = metas_of(&field.field.attrs, "serde")?;
+    metas.retain(|meta| about_values.iter().any(|it| meta.path().is_ident(it)));
+    let attrs = metas.iter().map(|meta| parse_quote!(#[serde(#meta)]));
+    Ok(attrs.collect())
 }
 
 pub(super) fn columns(
@@ -171,7 +193,15 @@ fn column_field(
     serde: bool,
 ) -> syn::Result<Kept> {
     let span = listed.map_or(field.ident.span(), |listed| listed.field.span());
-    check_cfg(field, span)?;
+    // Hashes are written as they are.
+    let redacted = field.redacted.is_some();
+    let reads_serde = serde && !redacted;
+    check_cfg(
+        &field.field.attrs,
+        &format!("`{}`", field.ident),
+        span,
+        reads_serde,
+    )?;
     let renamed = listed.and_then(|listed| listed.renamed.as_ref());
     // Another name is another name throughout: in Rust, in `Column` and in SQL.
     let (ident, enum_name, column) = match renamed {
@@ -185,7 +215,6 @@ fn column_field(
     let name_meta = name_meta(&ident, enum_name.as_ref(), &column)?;
     let variant_meta = enum_name.iter().map(|name| quote!(enum_name = #name));
     // What is about the values of the source is not about their hashes.
-    let redacted = field.redacted.is_some();
     let values = values(field).filter(|_| !redacted);
     let metas: Vec<_> = name_meta
         .into_iter()
@@ -201,7 +230,7 @@ fn column_field(
     let mut attrs = docs_or(&field.field.attrs, &doc);
     attrs.extend(
         attrs_of(&field.field.attrs, "serde")
-            .filter(|_| serde && !redacted)
+            .filter(|_| reads_serde)
             .cloned(),
     );
     if !metas.is_empty() {
@@ -245,17 +274,4 @@ fn name_meta(
 
 fn values(field: &SourceField<'_>) -> impl Iterator<Item = TokenStream> {
     field.value_metas().map(|meta| quote!(#meta))
-}
-
-fn check_cfg(field: &SourceField<'_>, span: Span) -> syn::Result<()> {
-    match attrs_of(&field.field.attrs, "cfg").next() {
-        None => Ok(()),
-        Some(_) => Err(syn::Error::new(
-            span,
-            format!(
-                "`{}` depends on a `#[cfg]`, and a record cannot",
-                field.ident
-            ),
-        )),
-    }
 }

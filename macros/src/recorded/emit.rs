@@ -57,7 +57,7 @@ fn model(plan: &Plan<'_>) -> TokenStream {
             ::core::fmt::Debug,
             ::core::cmp::PartialEq,
             #(#derives,)*
-            ::sea_orm::DeriveEntityModel
+            ::sea_orm_record::sea_orm::DeriveEntityModel
         )]
         #[sea_orm(table_name = #table_name #(, schema_name = #schema_name)*)]
         #(#attrs)*
@@ -66,7 +66,7 @@ fn model(plan: &Plan<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl ::sea_orm::ActiveModelBehavior for ActiveModel {}
+        impl ::sea_orm_record::sea_orm::ActiveModelBehavior for ActiveModel {}
     }
 }
 
@@ -96,8 +96,8 @@ fn relation(plan: &Plan<'_>) -> TokenStream {
             ::core::marker::Copy,
             ::core::clone::Clone,
             ::core::fmt::Debug,
-            ::sea_orm::EnumIter,
-            ::sea_orm::DeriveRelation
+            ::sea_orm_record::sea_orm::EnumIter,
+            ::sea_orm_record::sea_orm::DeriveRelation
         )]
         #vis enum Relation {
             #[doc = " What is recorded."]
@@ -106,9 +106,9 @@ fn relation(plan: &Plan<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl ::sea_orm::Related<super::Entity> for Entity {
-            fn to() -> ::sea_orm::RelationDef {
-                ::sea_orm::RelationTrait::def(&Relation::Recording)
+        impl ::sea_orm_record::sea_orm::Related<super::Entity> for Entity {
+            fn to() -> ::sea_orm_record::sea_orm::RelationDef {
+                ::sea_orm_record::sea_orm::RelationTrait::def(&Relation::Recording)
             }
         }
     }
@@ -149,8 +149,8 @@ fn properties(plan: &Plan<'_>) -> TokenStream {
         impl ::sea_orm_record::Properties for Properties {
             const NAMES: &'static [&'static str] = &[#(#names),*];
 
-            fn into_values(self) -> ::std::vec::Vec<::sea_orm::Value> {
-                ::std::vec![#(::core::convert::Into::<::sea_orm::Value>::into(self.#idents)),*]
+            fn into_values(self) -> ::std::vec::Vec<::sea_orm_record::sea_orm::Value> {
+                ::std::vec![#(::core::convert::Into::<::sea_orm_record::sea_orm::Value>::into(self.#idents)),*]
             }
         }
     }
@@ -233,10 +233,11 @@ fn many_to_many(plan: &Plan<'_>) -> TokenStream {
     if plan.many_to_many.is_empty() {
         return TokenStream::new();
     }
-    let paths = plan.many_to_many.iter().map(|target| {
+    let paths = plan.many_to_many.iter().map(|(cfgs, target)| {
         let target = moved::ty(&syn::Type::Path((*target).clone()));
-        let related = quote!(<super::Entity as ::sea_orm::Related<#target>>);
+        let related = quote!(<super::Entity as ::sea_orm_record::sea_orm::Related<#target>>);
         quote! {
+            #(#cfgs)*
             ::core::iter::Iterator::collect(::core::iter::Iterator::chain(
                 ::core::iter::IntoIterator::into_iter(#related::via()),
                 [#related::to()],
@@ -244,8 +245,8 @@ fn many_to_many(plan: &Plan<'_>) -> TokenStream {
         }
     });
     quote! {
-        fn many_to_many() -> ::std::vec::Vec<::std::vec::Vec<::sea_orm::RelationDef>> {
-            ::std::vec![#(#paths),*]
+        fn many_to_many() -> ::std::vec::Vec<::std::vec::Vec<::sea_orm_record::sea_orm::RelationDef>> {
+            ::std::vec::Vec::from([#(#paths),*])
         }
     }
 }
@@ -256,9 +257,9 @@ fn parent(module: &Ident) -> TokenStream {
     let entity = Ident::new("Entity", Span::call_site());
     quote! {
         #[automatically_derived]
-        impl ::sea_orm::Related<#module::Entity> for #entity {
-            fn to() -> ::sea_orm::RelationDef {
-                <Self as ::sea_orm::EntityTrait>::has_many(#module::Entity).into()
+        impl ::sea_orm_record::sea_orm::Related<#module::Entity> for #entity {
+            fn to() -> ::sea_orm_record::sea_orm::RelationDef {
+                <Self as ::sea_orm_record::sea_orm::EntityTrait>::has_many(#module::Entity).into()
             }
         }
 

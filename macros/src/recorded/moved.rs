@@ -20,9 +20,10 @@ const HIDDEN: [&str; 7] = [
     "Relation",
 ];
 
-/// The keys of SeaORM's and serde's attributes on fields whose strings are Rust.
-const CODE: [&str; 8] = [
+/// The keys of SeaORM's and serde's attributes whose strings are Rust.
+const CODE: [&str; 9] = [
     "column_type",
+    "crate",
     "default",
     "default_expr",
     "deserialize_with",

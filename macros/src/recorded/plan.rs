@@ -2,14 +2,11 @@
 
 use proc_macro2::Span;
 use syn::ext::IdentExt as _;
-use syn::punctuated::Punctuated;
-use syn::{
-    Attribute, Field, Ident, LitStr, Meta, Path, Token, Type, TypePath, Visibility, parse_quote,
-};
+use syn::{Attribute, Field, Ident, LitStr, Meta, Path, Type, TypePath, Visibility, parse_quote};
 
 use super::args::Args;
 use super::columns::{Kept, columns, key};
-use super::record_field::{RecordField, attrs_of, computed, context, standard};
+use super::record_field::{RecordField, computed, context, standard};
 use super::source::{Source, ungrouped};
 use super::{Errors, moved};
 
@@ -32,17 +29,18 @@ pub(super) struct Plan<'a> {
     pub(super) properties: Vec<RecordField>,
     pub(super) retired: Vec<RecordField>,
     pub(super) context: Vec<RecordField>,
-    pub(super) many_to_many: Vec<&'a TypePath>,
+    /// Each with its `#[cfg]`.
+    pub(super) many_to_many: Vec<(Vec<&'a Attribute>, &'a TypePath)>,
 }
 
 pub(super) fn plan<'a>(args: Args, source: &Source<'a>) -> syn::Result<Plan<'a>> {
     let mut errors = Errors::default();
     errors.keep(check_something(&args));
     let serde = args.derives.iter().any(is_serde);
-    let key = key(source, &mut errors);
+    let key = key(source, serde, &mut errors);
     let columns = columns(&args, source, serde, &mut errors);
-    let properties = computed(&args.properties, &mut errors);
-    let retired = computed(&args.retired, &mut errors);
+    let properties = computed(&args.properties, serde, &mut errors);
+    let retired = computed(&args.retired, serde, &mut errors);
     if args.columns.all && columns.is_empty() && properties.is_empty() && retired.is_empty() {
         let message = "nothing to record: `columns(all)` finds no column beside the key; say \
                        `properties(…)`, of which a constant will do where the key says it all";
@@ -60,7 +58,7 @@ pub(super) fn plan<'a>(args: Args, source: &Source<'a>) -> syn::Result<Plan<'a>>
             .unwrap_or_else(|| parse_quote!("")),
         schema_name: source.schema_name.clone(),
         derives: args.derives.iter().map(moved::path).collect(),
-        attrs: errors.keep(struct_attrs(source, serde)).unwrap_or_default(),
+        attrs: struct_attrs(source, serde),
         cascade: args.cascade,
         key,
         standard: standard(),
@@ -158,18 +156,11 @@ fn is_serde(derive: &Path) -> bool {
 }
 
 /// What the record's `Model` has of the attributes of the source's.
-fn struct_attrs(source: &Source<'_>, serde: bool) -> syn::Result<Vec<Attribute>> {
-    let mut rename_all = Vec::new();
-    for attr in attrs_of(source.attrs, "serde").filter(|_| serde) {
-        let metas = attr.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
-        rename_all.extend(
-            metas
-                .into_iter()
-                .filter(|meta| meta.path().is_ident("rename_all")),
-        );
-    }
-    Ok(rename_all
-        .iter()
-        .map(|meta| parse_quote!(#[serde(#meta)]))
-        .collect())
+fn struct_attrs(source: &Source<'_>, serde: bool) -> Vec<Attribute> {
+    let kept = ["crate", "rename_all"];
+    let is_kept = |meta: &&Meta| serde && kept.iter().any(|it| meta.path().is_ident(it));
+    let metas = source.serde.iter().filter(is_kept);
+    metas
+        .map(|meta| moved::attr(&parse_quote!(#[serde(#meta)])))
+        .collect()
 }

@@ -4,7 +4,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::{Attribute, Field, Ident, LitStr, Type, Visibility, parse_quote};
 
-use super::source::{is_recorded, sea_orm_metas, text};
+use super::source::{check_cfg, is_recorded, sea_orm_metas, text};
 use super::{Errors, moved, names};
 
 /// A field of the record's `Model`.
@@ -22,7 +22,7 @@ pub(super) struct RecordField {
 }
 
 /// Properties, and columns that are no longer recorded.
-pub(super) fn computed(fields: &[Field], errors: &mut Errors) -> Vec<RecordField> {
+pub(super) fn computed(fields: &[Field], serde: bool, errors: &mut Errors) -> Vec<RecordField> {
     let field = |field: &Field| {
         if let Some(ours) = field.attrs.iter().find(|attr| is_recorded(attr)) {
             let message = "`#[recorded(…)]` belongs on a field of the struct; what a property says \
@@ -34,6 +34,7 @@ pub(super) fn computed(fields: &[Field], errors: &mut Errors) -> Vec<RecordField
         let Some(ident) = field.ident.clone() else {
             return Err(syn::Error::new_spanned(field, "expected `name: Type`"));
         };
+        check_cfg(&field.attrs, &format!("`{ident}`"), ident.span(), serde)?;
         let column = match text(&metas, "column_name") {
             Some(name) => name.value(),
             None => names::column(&ident, enum_name.as_ref(), None)?,

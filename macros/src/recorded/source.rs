@@ -1,18 +1,23 @@
 //! What there is: the struct of the entity, as SeaORM's derives will read it.
 
+use std::fmt::Display;
+
+use proc_macro2::Span;
 use syn::punctuated::Punctuated;
 use syn::{
     Attribute, Expr, ExprLit, Field, GenericArgument, Ident, ItemStruct, Lit, LitStr, Meta,
     PathArguments, Token, Type, TypePath, Visibility,
 };
 
+use super::record_field::attrs_of;
 use super::{Errors, names};
 
 pub(super) struct Source<'a> {
     pub(super) vis: &'a Visibility,
     pub(super) table_name: Option<LitStr>,
     pub(super) schema_name: Option<LitStr>,
-    pub(super) attrs: &'a [Attribute],
+    /// What is said to serde of the struct, by itself or through SeaORM's `model_attrs`.
+    pub(super) serde: Vec<Meta>,
     pub(super) fields: Vec<SourceField<'a>>,
     rename_all: Option<LitStr>,
 }
@@ -55,8 +60,8 @@ impl<'a> Source<'a> {
             vis: &model.vis,
             table_name: text(&metas, "table_name"),
             schema_name: text(&metas, "schema_name"),
-            attrs: &model.attrs,
             fields: fields.collect(),
+            serde: serde_of_struct(&model.attrs, &metas)?,
             rename_all: text(&metas, "rename_all"),
         };
         errors.finish(source)
@@ -74,9 +79,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The targets of the many-to-many fields for which SeaORM writes `Related`: it does so for
-    /// targets that are named by one field only.
-    pub(super) fn many_to_many(&self) -> Vec<&'a TypePath> {
+    /// The targets of the many-to-many fields for which SeaORM writes `Related`, each with the
+    /// `#[cfg]` on which it depends: it does so for targets that are named by one field only.
+    pub(super) fn many_to_many(&self) -> Vec<(Vec<&'a Attribute>, &'a TypePath)> {
         let targets: Vec<_> = self
             .fields
             .iter()
@@ -92,7 +97,7 @@ impl<'a> Source<'a> {
                     && !field.has("self_ref")
                     && is_unique(*target)
             })
-            .map(|(_, target)| *target)
+            .map(|(field, target)| (attrs_of(&field.field.attrs, "cfg").collect(), *target))
             .collect()
     }
 }
@@ -227,14 +232,67 @@ fn only_argument(segment: &syn::PathSegment) -> Option<&TypePath> {
 
 /// What stands in the `#[sea_orm(…)]` attributes.
 pub(super) fn sea_orm_metas(attrs: &[Attribute]) -> syn::Result<Vec<Meta>> {
+    metas_of(attrs, "sea_orm")
+}
+
+/// What stands in the attributes of this name.
+pub(super) fn metas_of(attrs: &[Attribute], name: &'static str) -> syn::Result<Vec<Meta>> {
     let mut metas = Vec::new();
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
-        // `#[sea_orm::model]` is another path; `#[sea_orm]` alone says nothing.
-        if let Meta::List(list) = &attr.meta {
-            metas.extend(list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?);
-        }
+    for attr in attrs_of(attrs, name) {
+        metas.extend(metas_in(&attr.meta)?);
     }
     Ok(metas)
+}
+
+/// `#[sea_orm]` alone says nothing.
+fn metas_in(meta: &Meta) -> syn::Result<Punctuated<Meta, Token![,]>> {
+    match meta {
+        Meta::List(list) => list.parse_args_with(Punctuated::parse_terminated),
+        _ => Ok(Punctuated::new()),
+    }
+}
+
+fn serde_of_struct(attrs: &[Attribute], sea_orm: &[Meta]) -> syn::Result<Vec<Meta>> {
+    let mut serde = metas_of(attrs, "serde")?;
+    for meta in sea_orm
+        .iter()
+        .filter(|it| it.path().is_ident("model_attrs"))
+    {
+        for attr in metas_in(meta)?
+            .iter()
+            .filter(|it| it.path().is_ident("serde"))
+        {
+            serde.extend(metas_in(attr)?);
+        }
+    }
+    Ok(serde)
+}
+
+/// Refuses what the compiler decides after us, where we have to know it.
+pub(super) fn check_cfg(
+    attrs: &[Attribute],
+    what: &dyn Display,
+    span: Span,
+    serde: bool,
+) -> syn::Result<()> {
+    let depends = if attrs_of(attrs, "cfg").next().is_some() {
+        "cfg"
+    } else if attrs_of(attrs, "cfg_attr").any(|attr| adds_what_is_read(attr, serde)) {
+        "cfg_attr"
+    } else {
+        return Ok(());
+    };
+    let message = format!("{what} depends on a `#[{depends}]`, and a record cannot");
+    Err(syn::Error::new(span, message))
+}
+
+/// Whether a `#[cfg_attr]` adds an attribute that is read here, or copied.
+fn adds_what_is_read(attr: &Attribute, serde: bool) -> bool {
+    let is_read = |meta: &Meta| {
+        let is = |name| meta.path().is_ident(name);
+        is("sea_orm") || is("recorded") || is("cfg_attr") || serde && is("serde")
+    };
+    metas_in(&attr.meta).is_ok_and(|metas| metas.iter().skip(1).any(is_read))
 }
 
 fn has_sea_orm(attrs: &[Attribute]) -> bool {

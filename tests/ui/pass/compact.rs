@@ -56,6 +56,11 @@ pub mod money {
     }
 }
 
+/// Where a program has serde by way of another crate.
+pub mod reexport {
+    pub use serde;
+}
+
 const LENGTH: u32 = 77;
 
 /// Strings that are code, of modules above, and one that only looks so.
@@ -70,10 +75,12 @@ pub mod priced {
         derives(Serialize, Deserialize)
     )]
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, DeriveEntityModel)]
+    #[serde(crate = "super::reexport::serde")]
     #[sea_orm(table_name = "ui_priced")]
     pub struct Model {
         #[sea_orm(primary_key)]
-        pub id: i32,
+        #[serde(with = "super::money", rename = "number", skip_serializing)]
+        pub id: i64,
         #[serde(with = "super::money", rename = "super::price")]
         pub price: i64,
         #[serde(default, skip_serializing_if = "self::is_blank")]

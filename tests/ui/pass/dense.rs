@@ -138,6 +138,9 @@ pub mod article {
         pub topic: BelongsTo<super::topic::Entity>,
         #[sea_orm(has_many, via = "article_tag")]
         pub tags: HasMany<super::tag::Entity>,
+        #[cfg(any())]
+        #[sea_orm(has_many, via = "nowhere")]
+        pub nowhere: HasMany<super::nowhere::Entity>,
     }
 
     #[derive(Clone, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
@@ -165,6 +168,34 @@ pub mod article {
                 .watch(super::topic::Entity)
                 .watch(super::tag::Entity)
         }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Attributes of the `Model` alone, and one that depends on what does not concern the record.
+pub mod counted {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::prelude::*;
+    use serde::Serialize;
+
+    #[recorded(columns(all), derives(Serialize))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(
+        table_name = "ui_counted",
+        model_attrs(derive(Serialize), serde(rename_all = "camelCase"))
+    )]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        #[cfg_attr(any(), doc = "How many.")]
+        pub word_count: i32,
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
     }
 
     #[record_hooks]

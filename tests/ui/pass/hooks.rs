@@ -95,3 +95,46 @@ entity! { that_never_return, "ui_that_never_return",
         }
     }
 }
+
+/// Hooks from one macro, `#[record_hooks]` from another.
+macro_rules! with_hooks {
+    ($($hooks:tt)*) => {
+        #[record_hooks]
+        impl ActiveModelBehavior for ActiveModel {
+            $($hooks)*
+        }
+    };
+}
+
+entity! { by_two_macros, "ui_by_two_macros",
+    with_hooks! {
+        async fn before_save<C: ConnectionTrait>(mut self, _: &C, insert: bool) -> Result<Self, DbErr> {
+            if insert {
+                self.title = sea_orm::Set("new".into());
+            }
+            Ok(self)
+        }
+
+        async fn after_delete<C: ConnectionTrait>(self, _: &C) -> Result<Self, DbErr> {
+            Ok(self)
+        }
+    }
+}
+
+entity! { with_attributes_that_name_arguments, "ui_instrumented",
+    #[record_hooks]
+    #[async_trait::async_trait]
+    impl ActiveModelBehavior for ActiveModel {
+        #[tracing::instrument(skip(self, db))]
+        async fn before_save<C: ConnectionTrait>(self, db: &C, insert: bool) -> Result<Self, DbErr> {
+            let _ = db.get_database_backend();
+            Ok(self)
+        }
+
+        #[tracing::instrument(skip_all, fields(id = model.id))]
+        async fn after_save<C: ConnectionTrait>(mut model: Model, _db: &C, _insert: bool) -> Result<Model, DbErr> {
+            model.title.push('!');
+            Ok(model)
+        }
+    }
+}
