@@ -6,6 +6,7 @@
 //! | `query/between.rs` | what changed between two moments |
 //! | `query/changes.rs` | records beside the ones before them |
 //! | `query/diff.rs` | what changed from one record to another |
+//! | `query/json.rs` | values as JSON, and as a person reads them |
 //! | `query/late.rs` | queries whose SQL depends on the database |
 //! | `query/records.rs` | from a row to its records and back, and recording on request |
 //! | `query/resample.rs`, `query/resample/` | one record of each bucket of time, or numbers of all |
@@ -18,6 +19,7 @@ mod as_of;
 mod between;
 mod changes;
 mod diff;
+mod json;
 mod late;
 mod records;
 mod resample;
@@ -25,10 +27,10 @@ mod restore;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityName, EntityTrait, ModelTrait, Order, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, Value,
+    ColumnTrait, DbBackend, EntityName, EntityTrait, ModelTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, Value,
 };
 
 pub use as_of::{AsOf, AsOfTwo};
@@ -283,6 +285,9 @@ impl<R: RecordEntity> RecordQuery for Select<R> {
             latest.expr(own::<R>(key)).add_group_by([own::<R>(key)]);
         }
         latest.expr(own::<R>(R::RECORDED_AT).max());
+        if binds_many(&latest) {
+            latest.and_having(has_records());
+        }
         // A derived table: MySQL wants no LIMIT directly within IN, and materializes it once.
         let derived = Query::select()
             .expr(Expr::cust("*"))
@@ -382,6 +387,24 @@ fn beyond<R: EntityTrait>(columns: &[R::Column], place: &[Value], order: &Order)
 
 fn ordered_by_key<R: RecordEntity>(select: Select<R>, order: &Order) -> Select<R> {
     record_key::<R>().fold(select, |select, key| select.order_by(key, order.clone()))
+}
+
+/// Filters that bind more values are said to be about many rows.
+const MANY: usize = 4_000;
+
+/// Whether groups of which the first or last record is looked for have to be told that they
+/// [have records](has_records).
+fn binds_many(select: &SelectStatement) -> bool {
+    // The text is not looked at, and the values are the same for every database.
+    let statement = DbBackend::Postgres.build(select);
+    statement.values.is_some_and(|values| values.0.len() > MANY)
+}
+
+/// What is so of any group, and has its records counted. MariaDB (10.11) looks for the first or last
+/// of each by a loose scan otherwise, which forgets the bounds on the time where filters have more than
+/// some 10,000 keys, and then answers with nothing.
+fn has_records() -> Expr {
+    Expr::cust("COUNT(*)").gt(0)
 }
 
 fn unordered<R: EntityTrait>(mut select: Select<R>) -> Select<R> {

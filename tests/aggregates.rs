@@ -62,7 +62,7 @@ mod hoard {
     use sea_orm::entity::prelude::*;
     use sea_orm_record::{Recorded, record_hooks, recorded};
 
-    #[recorded(columns(coins))]
+    #[recorded(columns(coins, grams))]
     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
     #[sea_orm(table_name = "hoard")]
     pub struct Model {
@@ -70,6 +70,8 @@ mod hoard {
         pub id: i32,
         #[sea_orm(column_type = "Decimal(Some((30, 0)))")]
         pub coins: Decimal,
+        #[sea_orm(column_type = "Decimal(Some((28, 18)))")]
+        pub grams: Decimal,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -423,7 +425,7 @@ each_database! {
         db.create_record_table(Entity).await?;
         let coins: Decimal = "60000000000000000000000000000".parse()?;
         let records = [t("00:10:00"), t("00:20:00"), t("01:00:00")];
-        let records = records.map(|at| Model { recording_id: 1, recorded_at: at, event: Event::Updated, coins });
+        let records = records.map(|at| Model { recording_id: 1, recorded_at: at, event: Event::Updated, coins, grams: Decimal::ZERO });
         insert::<Entity, _>(&db, records).await;
         let found = Entity::find().resample("1h")?.agg([mean(Coins), max(Coins)]).all(&db).await?;
         let means: Vec<_> = found.iter().map(|bucket| bucket.get(mean(Coins)).unwrap().unwrap()).collect();
@@ -437,6 +439,26 @@ each_database! {
         // What fits is summed.
         let found = Entity::find().since(t("01:00:00")).resample("1h")?.agg([sum(Coins)]).all(&db).await?;
         assert_eq!(found[0].get(sum(Coins))?.map(Number::to_f64), Some(6e28));
+        Ok(())
+    }
+
+    async fn a_sum_with_more_digits_after_its_point_than_a_decimal_has_is_not_rounded(test: TestDb) -> TestResult {
+        use hoard::record::{Column::Grams, Entity, Model};
+        let db = test.connect().await;
+        db.create_record_table(Entity).await?;
+        let record = |at, grams: &str| Model {
+            recording_id: 1, recorded_at: at, event: Event::Updated, coins: Decimal::ONE, grams: grams.parse().unwrap(),
+        };
+        let many = (0..8).map(|minute| record(t("00:00:00") + TimeDelta::minutes(minute), "9999999999.999999999999999999"));
+        insert::<Entity, _>(&db, many.chain([record(t("01:00:00"), "0.125")])).await;
+        let hour = async |from| Entity::find().since(t(from)).resample("1h")?.agg([sum(Grams)]).all(&db).await;
+        let exact: Decimal = "0.125".parse()?;
+        assert_eq!(hour("01:00:00").await?[0].get(sum(Grams))?, Some(Number::Decimal(exact)));
+        // SQLite keeps decimals as doubles.
+        match test.engine() {
+            Engine::Sqlite => drop(hour("00:00:00").await?),
+            _ => assert!(hour("00:00:00").await.unwrap_err().to_string().contains("`sum_grams`")),
+        }
         Ok(())
     }
 

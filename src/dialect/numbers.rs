@@ -85,7 +85,11 @@ impl Dialect {
                 let decimal = decimal.map_err(|_| too_long())?;
                 Ok(decimal.map(Number::Decimal))
             }
-            (_, NumberKind::Decimal) => Ok(text_in(row, name)?.map(Number::Decimal)),
+            (_, NumberKind::Decimal) => {
+                let text: Option<String> = row.try_get("", name)?;
+                let decimal = text.map(|text| exact_decimal(&text)).transpose()?;
+                Ok(decimal.map(Number::Decimal))
+            }
             (_, NumberKind::Integer) => Ok(text_in(row, name)?.map(Number::Integer)),
         }
     }
@@ -193,6 +197,22 @@ fn text_in<T: FromStr>(row: &QueryResult, name: &str) -> Result<Option<T>, DbErr
     let text: Option<String> = row.try_get("", name)?;
     let number = text.map(|text| text.parse()).transpose();
     number.map_err(|_| too_long())
+}
+
+/// Without the zeros that a column's scale adds, of which a decimal need not have room for all.
+fn exact_decimal(text: &str) -> Result<Decimal, DbErr> {
+    let digits = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    let decimal = text
+        .parse()
+        .ok()
+        .filter(|it: &Decimal| it.to_string() == text);
+    match decimal {
+        Some(decimal) => Ok(decimal),
+        None => Decimal::from_str_exact(digits).map_err(|_| too_long()),
+    }
 }
 
 /// Whoever knows the column says what to do.

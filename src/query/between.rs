@@ -14,11 +14,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::as_of::{all, among};
 use super::changes::{PAGE, each, paged};
 use super::diff::{Paint, json_of, values_of, write_change};
+use super::json::shown;
 use super::records::instant;
 use super::restore::{Back, NowAndThen};
 use super::{
-    Diff, Window, beyond, held, is, key_of, ordered_by_key, own, source_table_of, unordered,
-    within_years,
+    Diff, Window, beyond, binds_many, has_records, held, is, key_of, ordered_by_key, own,
+    source_table_of, unordered, within_years,
 };
 use crate::by_keys::record_key;
 use crate::dialect::{Dialect, bind_time};
@@ -112,8 +113,7 @@ impl<R: RecordEntity> RowDiff<R> {
     fn show(&self, f: &mut fmt::Formatter<'_>, paint: &Paint) -> fmt::Result {
         write!(f, "{}", source_table_of::<R>())?;
         for key in record_key::<R>() {
-            let value = sea_orm::sea_query::sea_value_to_json_value(&self.any().get(key));
-            write!(f, " {value}")?;
+            write!(f, " {}", shown(&self.any().get(key)))?;
         }
         match self {
             Self::Added(_) => f.write_str(": added"),
@@ -220,6 +220,9 @@ impl<R: RecordEntity> DiffBetween<R> {
             on = on.and(Expr::col((LAST, key)).eq(own::<R>(key)));
         }
         last.expr_as(own::<R>(R::RECORDED_AT).max(), R::RECORDED_AT.as_str());
+        if binds_many(&last) {
+            last.and_having(has_records());
+        }
         let mut select = ordered_by_key(R::find(), order);
         QueryTrait::query(&mut select).join_subquery(JoinType::InnerJoin, last, LAST, on);
         select

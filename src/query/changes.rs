@@ -3,7 +3,7 @@
 use std::fmt;
 
 use futures_util::stream::{self, Stream, TryStreamExt};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, UnionType, sea_value_to_json_value};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UnionType};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, FromQueryResult, IdenStatic, Iterable, ModelTrait, Order,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Value,
@@ -13,6 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::as_of::{all, stand_in};
 use super::diff::{Paint, json_of, time_of, values_of};
+use super::json::json;
 use super::late::{builds_on_select, executes_its_select};
 use super::records::{RecordModel, instant};
 use super::{Diff, beyond, own, source_table_of, table_of, unordered};
@@ -354,10 +355,7 @@ impl<R: RecordEntity> Serialize for RecordChange<R> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("row", &json_of(&self.record, record_key::<R>()))?;
         map.serialize_entry("recorded_at", &time_of(&self.record))?;
-        map.serialize_entry(
-            "event",
-            &sea_value_to_json_value(&self.record.get(R::EVENT)),
-        )?;
+        map.serialize_entry("event", &json(&self.record.get(R::EVENT)))?;
         match self.diff() {
             Some(diff) => map.serialize_entry("changed", &diff)?,
             None => map.serialize_entry("values", &values_of(&self.record))?,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use sea_orm::sea_query::{ValueType, sea_value_to_json_value};
+use sea_orm::sea_query::ValueType;
 use sea_orm::{ColumnTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Value};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::json::{json, shown};
 use super::{source_table_of, utc};
 use crate::{ColumnOf, Properties, RecordEntity, RecordError};
 
@@ -194,8 +195,8 @@ impl Serialize for Change {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("column", self.column)?;
-        map.serialize_entry("before", &sea_value_to_json_value(&self.before))?;
-        map.serialize_entry("after", &sea_value_to_json_value(&self.after))?;
+        map.serialize_entry("before", &json(&self.before))?;
+        map.serialize_entry("after", &json(&self.after))?;
         map.end()
     }
 }
@@ -205,10 +206,9 @@ pub(super) fn json_of<M: ModelTrait>(
     record: &M,
     columns: impl IntoIterator<Item = ColumnOf<M::Entity>>,
 ) -> serde_json::Map<String, serde_json::Value> {
-    let json = |column| sea_value_to_json_value(&record.get(column));
     let columns = columns.into_iter();
     columns
-        .map(|column| (column.as_str().to_owned(), json(column)))
+        .map(|column| (column.as_str().to_owned(), json(&record.get(column))))
         .collect()
 }
 
@@ -225,7 +225,7 @@ pub(super) fn time_of<M: ModelTrait<Entity: RecordEntity>>(record: &M) -> serde_
     let recorded_at = record.get(M::Entity::RECORDED_AT);
     match utc(recorded_at.clone()) {
         Some(at) => at.to_rfc3339().into(),
-        None => sea_value_to_json_value(&recorded_at),
+        None => json(&recorded_at),
     }
 }
 
@@ -235,8 +235,8 @@ struct Sides<'c>(&'c Change);
 impl Serialize for Sides<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("before", &sea_value_to_json_value(&self.0.before))?;
-        map.serialize_entry("after", &sea_value_to_json_value(&self.0.after))?;
+        map.serialize_entry("before", &json(&self.0.before))?;
+        map.serialize_entry("after", &json(&self.0.after))?;
         map.end()
     }
 }
@@ -295,29 +295,18 @@ pub(super) fn write_change(
     if change.redacted {
         return write!(f, "{column}{name}{end}: redacted");
     }
-    let (old, new) = shown(&change.before, &change.after);
+    let (old, new) = both(&change.before, &change.after);
     write!(
         f,
         "{column}{name}{end}: {before}{old}{end} → {after}{new}{end}"
     )
 }
 
-/// Two values as a person reads them: text in quotes, anything else plain.
-fn shown(before: &Value, after: &Value) -> (String, String) {
+/// Two values as a person reads them, of long texts what differs.
+fn both(before: &Value, after: &Value) -> (String, String) {
     match (before, after) {
         (Value::String(Some(before)), Value::String(Some(after))) => differing(before, after),
-        (before, after) => (alone(before), alone(after)),
-    }
-}
-
-fn alone(value: &Value) -> String {
-    match value {
-        Value::String(Some(text)) => format!("{text:?}"),
-        value if crate::keys::is_null(value) => "nothing".to_owned(),
-        value => match sea_value_to_json_value(value) {
-            serde_json::Value::String(text) => text,
-            other => other.to_string(),
-        },
+        (before, after) => (shown(before), shown(after)),
     }
 }
 

@@ -152,8 +152,8 @@ impl<R: RecordEntity> Resample<R> {
         self
     }
 
-    /// How many buckets, of all rows together, may be filled that have no record of their own.
-    /// Default: 100,000. More are an error.
+    /// How many buckets, of all rows together, may be answered for where empty ones are filled, those
+    /// that have a record among them. Default: 100,000. More are an error.
     pub fn fill_at_most(mut self, buckets: usize) -> Self {
         self.most.buckets = buckets;
         self

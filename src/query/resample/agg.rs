@@ -329,7 +329,8 @@ impl<R: RecordEntity> Agg<R> {
     }
 
     /// Answers for empty buckets as well: counts are 0, and there is nothing else. Default: they
-    /// are left out. Which buckets those are is told at [`Resample::keep_gaps`].
+    /// are left out. Which buckets those are is told at [`Resample::keep_gaps`]; a row of which there is
+    /// nothing but deletions has none here.
     pub fn keep_gaps(mut self) -> Self {
         self.gaps = true;
         self

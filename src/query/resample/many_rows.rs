@@ -12,7 +12,7 @@ use crate::RecordEntity;
 use crate::by_keys::record_key;
 use crate::dialect::{Dialect, bind_time};
 use crate::query::changes::each;
-use crate::query::{ordered_by_key, own};
+use crate::query::{binds_many, has_records, ordered_by_key, own};
 
 impl<R: RecordEntity> Resample<R> {
     pub(super) async fn of_several<C: ConnectionTrait>(
@@ -81,11 +81,15 @@ impl<R: RecordEntity> Resample<R> {
     /// A query for each: its edges are constants, by which every database seeks in an index,
     /// whatever the user's filters are.
     pub(super) fn of_each(&self, buckets: &[Interval], keys: &[R::Column]) -> SelectStatement {
+        let is_about_many = !keys.is_empty() && binds_many(self.select.as_query());
         let picks = buckets.iter().map(|(from, until)| {
             let mut pick = self.between(*from, *until).into_query();
             pick.clear_selects();
             for key in keys {
                 pick.expr(own::<R>(*key)).add_group_by([own::<R>(*key)]);
+            }
+            if is_about_many {
+                pick.and_having(has_records());
             }
             pick.expr_as(self.pick.of(own::<R>(R::RECORDED_AT)), PICKED)
                 .take()

@@ -9,6 +9,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::RecordEntity;
 use crate::by_keys::{key_columns, record_key, record_key_names};
 use crate::keys::{Key, KeyOfEntity, is_null, untyped_key};
+use crate::query::json::json;
 use crate::query::{key_of, nothing, own};
 
 /// The key of a row, in an order that is the same for every database: numbers by their size, text by
@@ -138,11 +139,6 @@ impl Ord for RowKey {
 
 impl Serialize for RowKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use sea_orm::sea_query::sea_value_to_json_value;
-        let json = |value: &Value| match value {
-            Value::Bytes(Some(bytes)) => bytes.clone().into(),
-            other => sea_value_to_json_value(other),
-        };
         match self.values.as_slice() {
             [one] => json(one).serialize(serializer),
             several => serializer.collect_seq(several.iter().map(json)),
