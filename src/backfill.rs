@@ -7,14 +7,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sea_orm::sea_query::Condition;
+use sea_orm::sea_query::{ColumnType, Condition};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 
+use crate::by_keys::is_integer;
 use crate::context::Context;
 use crate::dialect::Dialect;
 use crate::erased::Connection;
 use crate::keys::{Key, KeyOfEntity, typed_key, untyped_key};
 use crate::operation::{Operation, apart_patiently};
+use crate::plan::Column;
 use crate::registry::plan_of;
 use crate::target::{Target, flush_noted};
 use crate::typed::{Extent, Page, Plan, Row};
@@ -205,8 +207,12 @@ impl Operation for Chunk {
         let stamp = context.stamp()?;
         let writer = Writer::new(conn, self.plan.shape(), context, stamp);
         let shape = self.plan.shape();
+        // Text and enums lie between others by a collation or the order of a declaration, which
+        // may be another one in the record table.
+        let is_ordered = |key: &Column| is_integer(&key.ty) || key.ty == ColumnType::Uuid;
+        let runs = matches!(&shape.key[..], [key] if is_ordered(key));
         match shape.is_copied(Dialect::of(&conn)) {
-            true if shape.key.len() == 1 && !self.differing => self.within(conn, &writer).await,
+            true if runs && !self.differing => self.within(conn, &writer).await,
             true => self.copied(conn, &writer).await,
             false => self.computed(conn, &writer).await,
         }

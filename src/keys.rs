@@ -67,11 +67,17 @@ fn compare_values(a: &Value, b: &Value) -> Ordering {
         (Value::Int(a), Value::Int(b)) => a.cmp(b),
         (Value::BigInt(a), Value::BigInt(b)) => a.cmp(b),
         (Value::SmallInt(a), Value::SmallInt(b)) => a.cmp(b),
+        (Value::TinyInt(a), Value::TinyInt(b)) => a.cmp(b),
+        (Value::TinyUnsigned(a), Value::TinyUnsigned(b)) => a.cmp(b),
+        (Value::SmallUnsigned(a), Value::SmallUnsigned(b)) => a.cmp(b),
         (Value::Unsigned(a), Value::Unsigned(b)) => a.cmp(b),
         (Value::BigUnsigned(a), Value::BigUnsigned(b)) => a.cmp(b),
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
         (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        // However many digits follow the point, or whatever the offset.
+        (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
+        (Value::ChronoDateTimeWithTimeZone(a), Value::ChronoDateTimeWithTimeZone(b)) => a.cmp(b),
         _ => format!("{a:?}").cmp(&format!("{b:?}")),
     }
 }
@@ -192,6 +198,21 @@ mod tests {
             &vec![1.into(), 1.into()],
             &vec![1.into(), 2.into()]
         ));
+    }
+
+    #[test]
+    fn keys_that_are_equal_compare_so_and_numbers_by_their_size() {
+        let one = |text: &str| vec![Value::Decimal(text.parse().ok())];
+        assert_eq!(compare(&one("1"), &one("1.00")), Ordering::Equal);
+        assert_eq!(compare(&one("9.5"), &one("10")), Ordering::Less);
+        let key = |n: i8| vec![n.into()];
+        assert_eq!(compare(&key(9), &key(10)), Ordering::Less);
+        let at = |text: &str| {
+            let at = chrono::DateTime::parse_from_rfc3339(text).unwrap();
+            vec![at.into()]
+        };
+        let (utc, there) = (at("2024-01-01T00:00:00Z"), at("2024-01-01T02:00:00+02:00"));
+        assert_eq!(compare(&utc, &there), Ordering::Equal);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use sea_orm::{
 use sea_orm_record::agg::{first, last, ohlc, time_weighted_mean};
 use sea_orm_record::hooks::Savable;
 use sea_orm_record::{
-    Event, RecordEntity, RecordQuery, Recorded, RecordedConnection, RecordedModel, carry_forward,
-    dedupe, erase, prune_before, verify,
+    Event, RecordEntity, RecordQuery, Recorded, RecordedConnection, RecordedModel, backfill,
+    carry_forward, dedupe, erase, prune_before, verify,
 };
 
 use super::protocol::*;
@@ -507,6 +507,22 @@ each_database! {
                 clear::<by_int_string_with::Entity>(&db).await;
             }
         }
+    }
+
+    async fn a_backfill_passes_over_what_is_recorded_whatever_the_collations_of_its_keys(test: TestDb) -> TestResult {
+        let db = test.connect().await;
+        create::<by_string::Entity>(&db).await;
+        db.execute_unprepared(match test.engine() {
+            Engine::Sqlite => "DROP TABLE k_string; CREATE TABLE k_string (id text COLLATE NOCASE PRIMARY KEY NOT NULL, note text NOT NULL)",
+            Engine::Postgres => "ALTER TABLE k_string ALTER id TYPE varchar COLLATE \"en-US-x-icu\"",
+            Engine::MariaDb => "ALTER TABLE k_string MODIFY id varchar(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL",
+        }).await?;
+        let rows = ["a", "B", "c", "Z"].map(|id| by_string::Model { id: id.to_owned(), note: "raw".to_owned() });
+        by_string::Entity::insert_many(rows.map(whole::<_, by_string::ActiveModel>)).exec_without_returning(&db).await?;
+        assert_eq!(backfill(by_string::Entity).exec(&db).await?.records, 4);
+        assert_eq!(backfill(by_string::Entity).exec(&db).await?.records, 0);
+        assert_eq!(by_string::record::Entity::find().count(&db).await?, 4);
+        Ok(())
     }
 
     async fn keys_that_differ_in_case_alone_have_histories_of_their_own(test: TestDb) {
