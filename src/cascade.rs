@@ -324,12 +324,13 @@ where
             .iter()
             .filter_map(|it| column_named::<E>(it))
             .collect();
-        let mut pages = Pages::<E>::of(Condition::all().add(have::<E>(&columns, &links)));
         let registry = registry();
         let entity = TypeId::of::<E>();
-        let plan = registry
-            .any_node(entity)
-            .and_then(|node| node.plan.as_ref());
+        let node = registry.any_node(entity);
+        let plan = node.and_then(|node| node.plan.as_ref());
+        let takes_others = node.is_some_and(|node| node.changes_others(&cut));
+        let condition = Condition::all().add(have::<E>(&columns, &links));
+        let mut pages = Pages::<E>::taking_others(condition, takes_others);
         let note = Note {
             deleted: cut == Cut::All,
             ..Note::new(Event::Related)

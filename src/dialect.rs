@@ -120,10 +120,11 @@ impl Dialect {
     }
 
     /// The lock that an UPDATE of a column outside every key takes. PostgreSQL's weaker one lets
-    /// foreign keys be checked beside it (manual, 13.3.2).
-    pub(crate) fn row_lock(self) -> LockType {
+    /// foreign keys be checked beside it (manual, 13.3.2), so it is none for rows with which the
+    /// database `takes_others`: who comes to reference such a row would be changed unseen.
+    pub(crate) fn row_lock(self, takes_others: bool) -> LockType {
         match self.0 {
-            DbBackend::Postgres => LockType::NoKeyUpdate,
+            DbBackend::Postgres if !takes_others => LockType::NoKeyUpdate,
             _ => LockType::Update,
         }
     }

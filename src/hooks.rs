@@ -132,6 +132,18 @@ pub(crate) async fn stored<A>(am: &A, conn: Connection<'_>) -> Result<Option<Mod
 where
     A: ActiveModelTrait,
 {
+    stored_as(am, conn, false).await
+}
+
+/// The same where what follows `takes_others` along: see [`Dialect::row_lock`].
+async fn stored_as<A>(
+    am: &A,
+    conn: Connection<'_>,
+    takes_others: bool,
+) -> Result<Option<ModelOf<A>>, DbErr>
+where
+    A: ActiveModelTrait,
+{
     let mut select = A::Entity::find();
     for key in <A::Entity as EntityTrait>::PrimaryKey::iter() {
         let column = key.into_column();
@@ -140,7 +152,8 @@ where
         };
         select = select.filter(column.eq(value));
     }
-    select.lock(Dialect::of(&conn).row_lock()).one(&conn).await
+    let lock = Dialect::of(&conn).row_lock(takes_others);
+    select.lock(lock).one(&conn).await
 }
 
 /// Whether a row is recorded as SeaORM returns it. On a pool it may have changed since, so it is

@@ -280,7 +280,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
                 return Ok(Arc::new(models) as Models);
             }
             let select = match lock {
-                true => select.lock(Dialect::of(&conn).row_lock()),
+                true => select.lock(Dialect::of(&conn).row_lock(false)),
                 false => select,
             };
             let models = select.all(&conn).await;
@@ -297,7 +297,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         Box::pin(async move {
             let keys = match page.lock {
                 true => {
-                    let lock = Dialect::of(&conn).row_lock();
+                    let lock = Dialect::of(&conn).row_lock(false);
                     lock_keys(conn, page.select::<E>(), lock).await
                 }
                 false => find_keys(conn, by_key(page.select::<E>())).await,
@@ -315,7 +315,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
             if let [key] = &key_columns::<E>()[..]
                 && is_integer(key.def().get_column_type())
             {
-                let lock = page.lock.then(|| Dialect::of(&conn).row_lock());
+                let lock = page.lock.then(|| Dialect::of(&conn).row_lock(false));
                 let ends = find_ends(conn, page.select::<E>(), lock, *key).await;
                 return ends.map_err(|error| self.loading(error));
             }
@@ -332,7 +332,7 @@ impl<E: Recorded> Plan for TypedPlan<E> {
         condition: Condition,
     ) -> BoxFuture<'a, Result<Vec<Key>, DbErr>> {
         Box::pin(async move {
-            let lock = Dialect::of(&conn).row_lock();
+            let lock = Dialect::of(&conn).row_lock(false);
             let keys = lock_keys(conn, E::find().filter(condition), lock).await;
             keys.map_err(|error| self.loading(error))
         })

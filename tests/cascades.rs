@@ -2,13 +2,16 @@
 //! that is recorded of those says so, however far away they are.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, ModelTrait, PaginatorTrait,
-    QueryOrder, Set, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, EntityTrait, IntoActiveModel, ModelTrait,
+    PaginatorTrait, QueryOrder, Set, TransactionTrait,
 };
-use sea_orm_record::{Event, Recorded, RecordedConnection, delete_many, update_many, verify};
+use sea_orm_record::{
+    Event, RecordQuery, Recorded, RecordedConnection, RecordedModel, delete_many, update_many,
+    verify,
+};
 
 use crate::blog::create_table;
-use crate::harness::each_database;
+use crate::harness::{each_database, once_held_up};
 
 /// Goes with the folder that it is in, which is of the same table.
 pub mod folder {
@@ -354,6 +357,32 @@ async fn folder(db: &DatabaseConnection, parent_id: Option<i32>) -> folder::Mode
 }
 
 each_database! {
+    /// The check of its foreign key locks the novel, but not out of a change that leaves its key alone.
+    async fn a_row_that_comes_to_hang_on_one_beside_its_deletion_is_recorded_as_cut_loose(test: TestDb) {
+        let db = &test.connect().await;
+        create_tables(db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        for way in 1..=3 {
+            let novel = novel::ActiveModel { id: Set(way), name: Set("n".to_owned()) }.insert(db).await.unwrap();
+            let blurb = blurb::ActiveModel { text: Set("b".to_owned()), novel_id: Set(Some(way)), ..Default::default() };
+            let txn = recorded.begin().await.unwrap();
+            let blurb = blurb.insert(&txn).await.unwrap();
+            let delete = async {
+                match way {
+                    1 => novel.delete(db).await.map(drop),
+                    2 => novel.delete(&recorded).await.map(drop),
+                    _ => delete_many(novel::Entity).filter(novel::Column::Id.eq(way)).exec(db).await.map(drop),
+                }
+            };
+            let (deleted, committed) = once_held_up(db, delete, txn.commit()).await;
+            committed.unwrap();
+            deleted.unwrap();
+            let latest = blurb.records().latest().one(db).await.unwrap().unwrap();
+            assert_eq!((latest.event, latest.novel_id), (Event::Related, None), "way {way}");
+            assert_clean(db, blurb::Entity, way as usize).await;
+        }
+    }
+
     async fn rows_of_one_table_that_go_with_each_other_are_all_recorded_as_gone(test: TestDb) {
         let db = &test.connect().await;
         create_table(db, folder::Entity).await;

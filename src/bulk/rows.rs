@@ -25,6 +25,8 @@ pub(crate) struct Pages<E> {
     done: bool,
     /// Whether others may lock the rows as well, as long as they do not write them.
     shared: bool,
+    /// Whether the database changes other rows with these: see [`Dialect::row_lock`].
+    takes_others: bool,
     entity: PhantomData<E>,
 }
 
@@ -35,6 +37,7 @@ impl<E: EntityTrait> Pages<E> {
             after: None,
             done: false,
             shared: false,
+            takes_others: false,
             entity: PhantomData,
         }
     }
@@ -46,10 +49,17 @@ impl<E: EntityTrait> Pages<E> {
         }
     }
 
+    pub(crate) fn taking_others(condition: Condition, takes_others: bool) -> Self {
+        Self {
+            takes_others,
+            ..Self::of(condition)
+        }
+    }
+
     fn lock(&self, conn: Connection<'_>) -> LockType {
         match self.shared {
             true => LockType::Share,
-            false => Dialect::of(&conn).row_lock(),
+            false => Dialect::of(&conn).row_lock(self.takes_others),
         }
     }
 
@@ -144,7 +154,7 @@ impl<'r> Rows<'r> {
     where
         E: EntityTrait<Model: Sync + 'static>,
     {
-        let mut pages = Pages::<E>::of(condition);
+        let mut pages = Pages::<E>::taking_others(condition, self.node.changes_others(cut));
         let mut walk = Walk::new(self.conn);
         while let Some(models) = pages.models(self.conn).await? {
             walk.go_from(&models, cut).await?;

@@ -8,7 +8,7 @@ use sea_orm::{
     PrimaryKeyToColumn,
 };
 
-use super::{Savable, announce, at_work, heeded, refuse_apart, stored};
+use super::{Savable, announce, at_work, heeded, refuse_apart, stored_as};
 use crate::Event;
 use crate::cascade::{Cut, Walk};
 use crate::erased::Connection;
@@ -88,7 +88,8 @@ where
         Target::Unit(conn, _) => *conn,
         _ => Connection::new(db),
     };
-    let Some(old) = stored(&am, conn).await? else {
+    let takes_others = node.changes_others(&Cut::All);
+    let Some(old) = stored_as(&am, conn, takes_others).await? else {
         return Ok(missed(am));
     };
     // Once it is gone, a cascade may have cut its dependents loose.

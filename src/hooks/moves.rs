@@ -8,7 +8,7 @@ use sea_orm::{
     ModelTrait, PrimaryKeyToColumn, Value,
 };
 
-use super::{ModelOf, Savable, stored};
+use super::{ModelOf, Savable, stored_as};
 use crate::bulk::{note_guards, note_referenced};
 use crate::cascade::{Cut, Walk};
 use crate::dialect::Dialect;
@@ -150,7 +150,7 @@ where
     }) || node.guards.iter().any(|guard| unknown(guard.columns()))
         || hands_on(node, am);
     let old = if needs_old {
-        stored(am, conn).await?
+        stored_as(am, conn, hands_on(node, am)).await?
     } else {
         None
     };
