@@ -88,6 +88,7 @@ impl Capture<'_> {
             models,
             guarded,
             unlocked: _,
+            savepoints: _,
         } = buffer;
         let ties = !links.is_empty() || !guarded.is_empty();
         if ties && self.dialect.locks_rows() {
@@ -97,8 +98,9 @@ impl Capture<'_> {
             entity.plan.shape().record.to_string()
         }) {
             self.touched(entity).await?;
-            self.go_ahead().await?;
         }
+        // Only now, so that no row which was itself written is taken for a dependent.
+        self.go_ahead().await?;
         for (listener, links) in sorted(links.into_values(), |(listener, _)| listener.id) {
             self.follow(&listener, keys::sorted(links));
             self.go_ahead().await?;
@@ -336,14 +338,12 @@ impl Capture<'_> {
     /// Records a chunk of dependents; the next one comes after those who depend on these.
     async fn dependents(&self, dependents: Dependents) -> Result<(), DbErr> {
         let plan = &*Arc::clone(&dependents.listener.dependent);
-        let page = Page {
-            condition: dependents.condition.clone(),
-            after: dependents.after.as_ref(),
-            limit: CHUNK as u64,
-            lock: true,
-            like: dependents.like.as_ref(),
+        let is_far = dependents.listener.is_far() && self.dialect.locks_rows();
+        let models = match is_far {
+            true => self.settled(plan, &dependents).await?,
+            false => Some(plan.load(self.conn, dependents.page()).await?),
         };
-        let models = plan.load(self.conn, page).await?;
+        let Some(models) = models else { return Ok(()) };
         let rows = plan
             .snapshot(self.conn, &models, Extent::BesideSource)
             .await?;
@@ -359,6 +359,30 @@ impl Capture<'_> {
             });
         }
         self.propagate(plan, &models)
+    }
+
+    /// Dependents to which other rows lead; none where there are none. Who moves such a row in between
+    /// has locked the dependents at both of its ends. A statement that waits for one of those has read
+    /// before where the row leads to, and misses the other: so it is repeated until it finds only what
+    /// was locked before.
+    async fn settled(
+        &self,
+        plan: &dyn Plan,
+        dependents: &Dependents,
+    ) -> Result<Option<Models>, DbErr> {
+        let locked = plan.page_of_keys(self.conn, dependents.page()).await?;
+        if locked.is_empty() {
+            return Ok(None);
+        }
+        let mut locked: HashSet<Key> = locked.into_iter().collect();
+        loop {
+            let models = plan.load(self.conn, dependents.page()).await?;
+            let found = plan.keys_of(&models);
+            if found.iter().all(|key| locked.contains(key)) {
+                return Ok(Some(models));
+            }
+            locked.extend(found);
+        }
     }
 
     /// Goes on from rows that were looked at because of others, whether or not they changed.
@@ -408,6 +432,17 @@ impl Dependents {
             condition,
             after: None,
             like: None,
+        }
+    }
+
+    /// The next chunk, locked.
+    fn page(&self) -> Page<'_> {
+        Page {
+            condition: self.condition.clone(),
+            after: self.after.as_ref(),
+            limit: CHUNK as u64,
+            lock: true,
+            like: self.like.as_ref(),
         }
     }
 }

@@ -79,7 +79,14 @@ impl Unit {
     }
 
     pub(crate) fn take(&self) -> Buffer {
-        let mut buffer = std::mem::take(&mut *self.buffer());
+        let mut buffer = {
+            let mut buffer = self.buffer();
+            let left = Buffer {
+                savepoints: buffer.savepoints,
+                ..Buffer::default()
+            };
+            std::mem::replace(&mut *buffer, left)
+        };
         for Begun { notes, .. } in self.begun().values() {
             buffer.merge(notes.clone());
             // Nobody knows whether the statement that would have locked the row was sent.
@@ -148,9 +155,17 @@ impl Unit {
     }
 
     /// A nested transaction begins; one that is not [kept](Self::keeps_savepoint) is undone.
-    pub(crate) fn makes_savepoint(&self) {
+    /// Answers with its number.
+    pub(crate) fn makes_savepoint(&self) -> u32 {
         self.doubts_births();
         self.savepoints.fetch_add(1, Ordering::Relaxed);
+        let mut buffer = self.buffer();
+        buffer.savepoints += 1;
+        buffer.savepoints
+    }
+
+    pub(crate) fn undoes_savepoint(&self, number: u32) {
+        self.buffer().undo(number);
     }
 
     /// Whether a save by the inherent methods is under way, or a bulk write, which know what they met.

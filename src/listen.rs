@@ -250,6 +250,11 @@ impl Listener {
         }
     }
 
+    /// Whether other rows lead from the watched one to its dependents.
+    pub(crate) fn is_far(&self) -> bool {
+        matches!(&self.how, How::Path { hops, .. } if hops.len() > 1)
+    }
+
     /// Whether the dependents (or what leads to them) reference the watched row, so that they
     /// cannot be found once it is gone.
     pub(crate) fn is_referenced(&self) -> bool {

@@ -255,8 +255,9 @@ impl<E: Recorded> Recorder<E> {
     /// [example](Self#example).
     ///
     /// For what no relation says. The closure is called with the row as it was and as it is; each
-    /// call is one query, so prefer [`watch`](Self::watch) where a relation exists. Concurrent
-    /// inserts of dependents are not held back by a lock, as they are along relations.
+    /// call is one query, so prefer [`watch`](Self::watch) where a relation exists. Dependents that are
+    /// inserted or moved at the same time are not held back by a lock, as they are along relations, and
+    /// may be recorded with what was true before: run both SERIALIZABLE where that matters.
     #[must_use]
     pub fn watch_with<R, F>(mut self, watched: R, dependents: F) -> Self
     where

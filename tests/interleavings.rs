@@ -263,6 +263,168 @@ impl Step for Tag {
     }
 }
 
+/// Recorded with the names of its products, to which its lines lead.
+mod bill {
+    use sea_orm::QueryOrder;
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::{Recorded, Recorder, record_hooks, recorded};
+
+    use super::{line, product};
+
+    #[recorded(properties(products: String))]
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "bill")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        #[sea_orm(has_many)]
+        pub lines: HasMany<line::Entity>,
+    }
+
+    /// Over its lines.
+    #[derive(Debug)]
+    pub struct ToProducts;
+
+    impl Linked for ToProducts {
+        type FromEntity = Entity;
+        type ToEntity = product::Entity;
+
+        fn link(&self) -> Vec<RelationDef> {
+            vec![
+                line::Relation::Bill.def().rev(),
+                line::Relation::Product.def(),
+            ]
+        }
+    }
+
+    impl Recorded for Entity {
+        type Record = record::Entity;
+
+        fn recorder() -> Recorder<Self> {
+            Recorder::<Self>::new()
+                .properties_with(|bills, db| {
+                    Box::pin(async move {
+                        let mut all = Vec::new();
+                        for bill in bills {
+                            let products = bill.find_linked(ToProducts);
+                            let products = products
+                                .order_by_asc(product::Column::Name)
+                                .all(&db)
+                                .await?;
+                            let names: Vec<_> = products.into_iter().map(|it| it.name).collect();
+                            all.push(record::Properties {
+                                products: names.join(", "),
+                            });
+                        }
+                        Ok(all)
+                    })
+                })
+                .watch_linked(ToProducts)
+        }
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod line {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::record_hooks;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "line")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub bill_id: i32,
+        pub product_id: i32,
+        #[sea_orm(belongs_to, from = "bill_id", to = "id")]
+        pub bill: BelongsTo<super::bill::Entity>,
+        #[sea_orm(belongs_to, from = "product_id", to = "id")]
+        pub product: BelongsTo<super::product::Entity>,
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod product {
+    use sea_orm::entity::prelude::*;
+    use sea_orm_record::record_hooks;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "product")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i32,
+        pub name: String,
+        #[sea_orm(has_many)]
+        pub lines: HasMany<super::line::Entity>,
+    }
+
+    #[record_hooks]
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A line of the first of three bills, the bills that it may come to, and its product.
+struct Billed {
+    line: line::Model,
+    others: [i32; 2],
+    product: product::Model,
+}
+
+async fn billed(db: &DatabaseConnection) -> Billed {
+    let bill = async || bill::ActiveModel::default().insert(db).await.unwrap().id;
+    let bills = [bill().await, bill().await, bill().await];
+    let name = Set("pencil".to_owned());
+    let product = product::ActiveModel {
+        name,
+        ..Default::default()
+    };
+    let product = product.insert(db).await.unwrap();
+    let (bill_id, product_id) = (Set(bills[0]), Set(product.id));
+    let line = line::ActiveModel {
+        bill_id,
+        product_id,
+        ..Default::default()
+    };
+    let line = line.insert(db).await.unwrap();
+    Billed {
+        line,
+        others: [bills[1], bills[2]],
+        product,
+    }
+}
+
+struct MoveLine(line::Model, i32);
+
+impl Step for MoveLine {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let bill_id = Set(self.1);
+        let am = line::ActiveModel {
+            bill_id,
+            ..self.0.clone().into_active_model()
+        };
+        am.update(db).await.map(drop)
+    }
+}
+
+struct RenameProduct(product::Model);
+
+impl Step for RenameProduct {
+    async fn run(&self, db: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let name = Set("pen".to_owned());
+        let am = product::ActiveModel {
+            name,
+            ..self.0.clone().into_active_model()
+        };
+        am.update(db).await.map(drop)
+    }
+}
+
 /// A row whose property, where its text is slow, is computed when somebody says so.
 mod paced {
     use sea_orm::ConnectionTrait;
@@ -382,6 +544,23 @@ each_database! {
         let rename = |start: &Start| Rename(start.topics[1].clone());
         in_every_order!(db, start(db), draft, rename, assert_right(db));
         in_every_order!(db, start(db), move_over, rename, assert_right(db));
+    }
+
+    /// The bill that the line leaves is found by either, the one that it comes to by who looks again.
+    async fn a_move_of_what_lies_between_beside_a_rename_at_the_far_end(test: TestDb) {
+        let db = &test.connect().await;
+        create_table(db, bill::Entity).await;
+        create_table(db, bill::record::Entity).await;
+        create_table(db, product::Entity).await;
+        create_table(db, line::Entity).await;
+        let check = async || {
+            let report = verify(bill::Entity).exec(db).await.unwrap();
+            assert!(report.is_clean(), "{report:?}");
+        };
+        let rename = |start: &Billed| RenameProduct(start.product.clone());
+        in_every_order!(db, billed(db), |start: &Billed| MoveLine(start.line.clone(), start.others[0]), rename, check());
+        in_every_order!(db, billed(db), |start: &Billed| MoveLine(start.line.clone(), start.others[0]),
+            |start: &Billed| MoveLine(start.line.clone(), start.others[1]), check());
     }
 
     async fn a_move_beside_a_rename_of_the_old_parent(test: TestDb) {

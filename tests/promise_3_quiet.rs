@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Unchanged, ConnectionTrait, DatabaseConnection, DbBackend,
     EntityTrait, IntoActiveModel, ModelTrait, QueryOrder, Set, TransactionTrait,
 };
-use sea_orm_record::{Event, RecordedConnection, RecordedModel, insert_many};
+use sea_orm_record::{Event, RecordedConnection, RecordedModel, insert_many, verify};
 
 use crate::blog::{self, article, note, topic};
 use crate::harness::each_database;
@@ -436,6 +436,42 @@ each_database! {
         nested.rollback().await.unwrap();
         txn.commit().await.unwrap();
         assert_eq!(notes(&db).await, start);
+    }
+
+    async fn an_edit_that_a_savepoint_took_back_is_not_told_of_where_something_else_is(test: TestDb) {
+        let db = test.connect().await;
+        blog::create_tables(&db).await;
+        let recorded = RecordedConnection::new(db.clone());
+        for (way, event) in [Event::Related, Event::Related, Event::Related, Event::Updated, Event::Updated, Event::Updated].into_iter().enumerate() {
+            let topic = blog::topic(&db, "before").await;
+            let article = blog::article(&db, &topic, "title").await;
+            let edited = |title: &str| article::ActiveModel { title: Set(title.to_owned()), ..article.clone().into_active_model() };
+            let txn = recorded.begin().await.unwrap();
+            if way == 3 {
+                edited("kept").update(&txn).await.unwrap();
+            }
+            let nested = txn.begin().await.unwrap();
+            if way == 2 {
+                let inner = nested.begin().await.unwrap();
+                edited("changed").update(&inner).await.unwrap();
+                inner.commit().await.unwrap();
+            }
+            edited("changed").update(&nested).await.unwrap();
+            match way {
+                1 => drop(nested),
+                4 => nested.commit().await.unwrap(),
+                _ => nested.rollback().await.unwrap(),
+            }
+            if way == 5 {
+                edited("after all").update(&txn).await.unwrap();
+            }
+            topic::ActiveModel { name: Set("after".to_owned()), ..topic.into_active_model() }.update(&txn).await.unwrap();
+            txn.commit().await.unwrap();
+            let records = article.records().order_by_asc(article::record::Column::RecordedAt).all(&db).await.unwrap();
+            let events: Vec<_> = records.iter().map(|record| record.event).collect();
+            assert_eq!(events, [Event::Created, event], "way {way}");
+        }
+        assert!(verify(article::Entity).exec(&db).await.unwrap().is_clean());
     }
 
     async fn what_was_written_before_a_savepoint_that_is_taken_back_is_recorded(test: TestDb) {

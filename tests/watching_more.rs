@@ -684,6 +684,28 @@ each_database! {
         assert!(sea_orm_record::verify(link::Entity).exec(&db).await.unwrap().is_clean());
     }
 
+    async fn a_row_that_was_made_is_recorded_so_though_what_it_depends_on_was_looked_at_as_well(test: TestDb) {
+        let db = test.connect().await;
+        create_table(&db, nation::Entity).await;
+        create_table(&db, nation::record::Entity).await;
+        create_table(&db, city::Entity).await;
+        create_table(&db, city::record::Entity).await;
+        create_table(&db, person::Entity).await;
+        create_table(&db, person::record::Entity).await;
+        let nation = nation::ActiveModel { name: Set("Austria".to_owned()), ..Default::default() }.insert(&db).await.unwrap();
+        let city = city::ActiveModel { name: Set("Villach".to_owned()), nation_id: Set(nation.id), ..Default::default() };
+        let city = city.insert(&db).await.unwrap();
+        let recorded = RecordedConnection::new(db.clone());
+        let around = sea_orm_record::capture(nation::Entity::find()).around(&recorded, |txn| Box::pin(async move {
+            person::ActiveModel { city_id: Set(city.id), ..Default::default() }.insert(txn).await?;
+            txn.execute_unprepared("UPDATE nation SET name = 'Republic'").await
+        }));
+        around.await.unwrap();
+        let records = person::record::Entity::find().all(&db).await.unwrap();
+        let told: Vec<_> = records.iter().map(|record| (record.event, record.address.as_str())).collect();
+        assert_eq!(told, [(sea_orm_record::Event::Created, "Villach, Republic")]);
+    }
+
     async fn a_change_goes_on_through_recorded_rows_that_did_not_change_themselves(test: TestDb) {
         let db = test.connect().await;
         create_table(&db, nation::Entity).await;

@@ -44,7 +44,31 @@ use crate::unseen::{Unseen, UnseenWrites};
 pub struct RecordedTransaction {
     pub(super) inner: DatabaseTransaction,
     unit: Arc<Unit>,
-    outermost: bool,
+    /// None where it is the outermost.
+    savepoint: Option<Savepoint>,
+}
+
+/// That this is a nested transaction, which is undone unless it is kept.
+#[derive(Debug)]
+struct Savepoint {
+    unit: Arc<Unit>,
+    number: u32,
+    kept: bool,
+}
+
+impl Savepoint {
+    fn keep(mut self) {
+        self.kept = true;
+        self.unit.keeps_savepoint();
+    }
+}
+
+impl Drop for Savepoint {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.unit.undoes_savepoint(self.number);
+        }
+    }
 }
 
 impl std::fmt::Debug for Unit {
@@ -67,7 +91,7 @@ impl RecordedTransaction {
         Self {
             inner,
             unit: Arc::new(Unit::gathered(context, paused, unseen)),
-            outermost: true,
+            savepoint: None,
         }
     }
 
@@ -138,7 +162,7 @@ impl RecordedTransaction {
     /// Where recording fails, everything is rolled back and a [`RecordError`](crate::RecordError)
     /// within the `DbErr` says why.
     pub async fn commit(self) -> Result<(), DbErr> {
-        if self.outermost {
+        let Some(savepoint) = self.savepoint else {
             let recorded = match self.unit.is_whole() {
                 Err(interrupted) => Err(interrupted.into()),
                 Ok(()) => flush(self.inner(), &self.unit.context, self.unit.take(), false).await,
@@ -148,10 +172,9 @@ impl RecordedTransaction {
                 return Err(error);
             }
             return self.inner.commit().await;
-        }
-        let Self { inner, unit, .. } = self;
-        unit.undivided(inner.commit()).await?;
-        unit.keeps_savepoint();
+        };
+        self.unit.undivided(self.inner.commit()).await?;
+        savepoint.keep();
         Ok(())
     }
 
@@ -194,11 +217,16 @@ impl RecordedTransaction {
     }
 
     pub(super) fn nested(&self, inner: DatabaseTransaction) -> Self {
-        self.unit.makes_savepoint();
+        let unit = Arc::clone(&self.unit);
+        let savepoint = Savepoint {
+            number: unit.makes_savepoint(),
+            unit: Arc::clone(&unit),
+            kept: false,
+        };
         Self {
             inner,
-            unit: Arc::clone(&self.unit),
-            outermost: false,
+            unit,
+            savepoint: Some(savepoint),
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Buffer {
     /// not written, or that was locked in a savepoint which may have been undone, on PostgreSQL with
     /// its locks.
     pub(crate) unlocked: bool,
+    /// How many nested transactions have begun.
+    pub(crate) savepoints: u32,
 }
 
 /// The rows of one entity that were written.
@@ -53,7 +55,12 @@ impl Touched {
     /// The notes of all rows, a note for each.
     pub(crate) fn rows(&mut self) -> &mut HashMap<Key, Note> {
         for run in self.made.drain(..) {
-            self.rows.extend(run.keys().map(|key| (key, Note::made())));
+            // A run is noted before any nested transaction begins.
+            let made = || Note {
+                since: 0,
+                ..Note::made()
+            };
+            self.rows.extend(run.keys().map(|key| (key, made())));
         }
         &mut self.rows
     }
@@ -71,7 +78,7 @@ impl Touched {
 
     /// Notes rows that this transaction made: as a run, where they are one and nothing is noted of
     /// any row yet.
-    fn note_made(&mut self, keys: &[Key]) {
+    fn note_made(&mut self, keys: &[Key], note: &Note) {
         match Run::of(keys).filter(|_| self.rows.is_empty()) {
             Some(run) => match self.made.last_mut() {
                 Some(last) if last.is_followed_by(&run) => last.append(&run),
@@ -79,7 +86,7 @@ impl Touched {
             },
             None => keys
                 .iter()
-                .for_each(|key| self.note(key.clone(), Note::made())),
+                .for_each(|key| self.note(key.clone(), note.clone())),
         }
     }
 }
@@ -100,7 +107,12 @@ pub(crate) struct Note {
     pub(crate) deleted: bool,
     /// Whether the row was made in this transaction for certain, so that nobody else can see it.
     pub(crate) own: bool,
+    /// How many nested transactions had begun when it was first saved, and not only looked at.
+    pub(crate) since: u32,
 }
+
+/// Of a note that is not in a buffer yet.
+const NOW: u32 = u32::MAX;
 
 impl Buffer {
     pub(crate) fn is_empty(&self) -> bool {
@@ -134,11 +146,13 @@ impl Buffer {
     /// Notes that something happened to a row; the record will name the last event, except that
     /// what was created stays so, and that a related change is the least of them.
     pub(crate) fn touch(&mut self, plan: &Arc<dyn Plan>, key: Key, note: Note) {
+        let note = note.placed(self.savepoints);
         self.touched(plan).note(key, note);
     }
 
     /// The same for many rows.
     pub(crate) fn touch_all(&mut self, plan: &Arc<dyn Plan>, keys: &[Key], note: &Note) {
+        let note = note.clone().placed(self.savepoints);
         let entity = self.touched(plan);
         entity.rows().reserve(keys.len());
         for key in keys {
@@ -153,7 +167,19 @@ impl Buffer {
 
     /// Notes rows that this transaction made for certain.
     pub(crate) fn made(&mut self, plan: &Arc<dyn Plan>, keys: &[Key]) {
-        self.touched(plan).note_made(keys);
+        let note = Note::made().placed(self.savepoints);
+        self.touched(plan).note_made(keys, &note);
+    }
+
+    /// What was first saved since so many nested transactions had begun has been undone: it is left to be
+    /// looked at, and nothing is said of it. A row that was made is not there, or was made by another.
+    pub(super) fn undo(&mut self, since: u32) {
+        for entity in self.rows.values_mut() {
+            let notes = entity.rows().values_mut();
+            notes
+                .filter(|note| !note.seen && !note.born && note.since >= since)
+                .for_each(Note::undo);
+        }
     }
 
     /// Takes back that rows were made here for certain.
@@ -195,6 +221,7 @@ impl Buffer {
             models,
             guarded,
             unlocked,
+            savepoints: _,
         } = other;
         self.unlocked |= unlocked;
         for mut entity in rows.into_values() {
@@ -267,7 +294,21 @@ impl Note {
             born: event == Event::Created,
             deleted: event == Event::Deleted,
             own: false,
+            since: NOW,
         }
+    }
+
+    fn placed(self, savepoints: u32) -> Self {
+        let since = self.since.min(savepoints);
+        Self { since, ..self }
+    }
+
+    fn undo(&mut self) {
+        *self = Self {
+            last: self.last.take(),
+            deleted: true,
+            ..Self::new(Event::Related)
+        };
     }
 
     /// Of a row that this transaction made.
@@ -297,6 +338,11 @@ impl Note {
             (Event::Created, Event::Updated) => Event::Created,
             (Event::Deleted, Event::Created) if !self.born => Event::Updated,
             (_, after) => after,
+        };
+        self.since = match (self.seen, next.seen) {
+            (true, false) => next.since,
+            (false, true) => self.since,
+            _ => self.since.min(next.since),
         };
         self.seen &= next.seen;
         self.model = next.model;
