@@ -5,7 +5,9 @@ use sea_orm::{
     ActiveModelTrait, DatabaseConnection, EntityTrait, IntoActiveModel, PaginatorTrait, Set,
     TransactionTrait,
 };
-use sea_orm_record::{Event, RecordError, RecordQuery, RecordedConnection, RecordedModel, verify};
+use sea_orm_record::{
+    Event, RecordError, RecordQuery, RecordedConnection, RecordedModel, upsert_many, verify,
+};
 
 use crate::blog::create_table;
 use crate::harness::each_database;
@@ -168,7 +170,7 @@ async fn create_tables(db: &DatabaseConnection) {
     create_table(db, label::record::Entity).await;
 }
 
-const WAYS: i32 = 8;
+const WAYS: i32 = 9;
 
 /// Gives a row another code, in one way or another.
 macro_rules! recode {
@@ -195,6 +197,16 @@ macro_rules! recode {
                 let txn = recorded.begin().await.unwrap();
                 row.update(&txn).await.unwrap();
                 txn.commit().await.unwrap();
+            }
+            7 => {
+                let row = $entity::ActiveModel {
+                    id: Set($way),
+                    code: row.code,
+                    place: Set("a".to_owned()),
+                };
+                let code = $entity::Column::Code;
+                let upsert = upsert_many([row], [$entity::Column::Id], |it| it.update_column(code));
+                upsert.exec(db).await.unwrap();
             }
             _ => {
                 let txn = recorded.begin().await.unwrap();

@@ -21,7 +21,7 @@ use crate::keys;
 use crate::keys::{Key, is_null, key_of, link_of, typed_key};
 use crate::operation::{Operation, run_patiently};
 use crate::recorded::{ColumnOf, table_name};
-use crate::registry::registry;
+use crate::registry::{Node, registry};
 use crate::target::Target;
 use crate::write::CHUNK;
 use crate::{Event, RecordError};
@@ -147,10 +147,15 @@ impl<A: Savable> Operation for UpsertMany<A> {
     type Output = Vec<Key>;
     const IN_PARTS: bool = true;
 
+    fn reaches(&self, node: &Node) -> bool {
+        node.changes_others(&Cut::Values)
+    }
+
     async fn run<C: ConnectionTrait>(self, db: &C) -> Result<Vec<Key>, DbErr> {
         let target = Target::of(db);
         let conn = target.conn(db);
-        let node = registry().node::<A::Entity>()?;
+        let node = registry().node_to_delete::<A::Entity>()?;
+        let node = node.filter(|node| self.concerns(node));
         let columns = ColumnOf::<A::Entity>::iter().count();
         let dialect = Dialect::of(db);
         let chunk = CHUNK.min(dialect.max_parameters() / columns.max(1)).max(1);
@@ -201,8 +206,10 @@ impl<A: Savable> Upserting<'_, A> {
             false => (self.lock().await?, chunk.to_vec()),
         };
         rows.touch(&before, &Note::new(Event::Updated), unit);
+        let has_inserted = rest.len() < chunk.len();
         if !rest.is_empty() {
-            upsert.write(rest, rows.conn).await?;
+            let written = upsert.write(rest, rows.conn).await;
+            written.inspect_err(|_| self.give_up(has_inserted))?;
         }
         let written = Condition::any()
             .add(upsert.condition(chunk))
@@ -215,10 +222,24 @@ impl<A: Savable> Upserting<'_, A> {
             .cloned()
             .collect();
         rows.touch(&new, &Note::new(Event::Created), unit);
+        // Those whose primary key was set.
+        let after_all: HashSet<&Key> = after.iter().collect();
+        let moved: Vec<Key> = before
+            .into_iter()
+            .filter(|key| !after_all.contains(key))
+            .collect();
+        rows.touch(&moved, &Note::new(Event::Deleted), unit);
         if !rows.stand_alone() {
             rows.note_written::<A::Entity>(&after, unit).await?;
         }
         Ok(after)
+    }
+
+    /// Rows that are inserted already are not noted yet when another is refused.
+    fn give_up(&self, has_inserted: bool) {
+        if has_inserted {
+            self.unit.spoil();
+        }
     }
 
     async fn lock(&self) -> Result<Vec<Key>, DbErr> {
@@ -271,8 +292,9 @@ impl<A: Savable> Upserting<'_, A> {
             return Ok((keys::sorted(there.keys), self.chunk.to_vec()));
         }
         let mut refused = Vec::new();
-        for row in new {
-            if !self.insert(vec![row.clone()]).await? {
+        for (place, row) in new.into_iter().enumerate() {
+            let inserted = self.insert(vec![row.clone()]).await;
+            if !inserted.inspect_err(|_| self.give_up(refused.len() < place))? {
                 refused.push(row);
             }
         }
