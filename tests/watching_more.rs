@@ -616,6 +616,15 @@ fn told(text: &str, count: i32) -> (String, i32) {
     (text.to_owned(), count)
 }
 
+async fn create_places(db: &DatabaseConnection) {
+    create_table(db, nation::Entity).await;
+    create_table(db, nation::record::Entity).await;
+    create_table(db, city::Entity).await;
+    create_table(db, city::record::Entity).await;
+    create_table(db, person::Entity).await;
+    create_table(db, person::record::Entity).await;
+}
+
 each_database! {
     async fn a_change_goes_down_through_rows_of_one_table(test: TestDb) {
         let db = test.connect().await;
@@ -686,12 +695,7 @@ each_database! {
 
     async fn a_row_that_was_made_is_recorded_so_though_what_it_depends_on_was_looked_at_as_well(test: TestDb) {
         let db = test.connect().await;
-        create_table(&db, nation::Entity).await;
-        create_table(&db, nation::record::Entity).await;
-        create_table(&db, city::Entity).await;
-        create_table(&db, city::record::Entity).await;
-        create_table(&db, person::Entity).await;
-        create_table(&db, person::record::Entity).await;
+        create_places(&db).await;
         let nation = nation::ActiveModel { name: Set("Austria".to_owned()), ..Default::default() }.insert(&db).await.unwrap();
         let city = city::ActiveModel { name: Set("Villach".to_owned()), nation_id: Set(nation.id), ..Default::default() };
         let city = city.insert(&db).await.unwrap();
@@ -708,12 +712,7 @@ each_database! {
 
     async fn a_change_goes_on_through_recorded_rows_that_did_not_change_themselves(test: TestDb) {
         let db = test.connect().await;
-        create_table(&db, nation::Entity).await;
-        create_table(&db, nation::record::Entity).await;
-        create_table(&db, city::Entity).await;
-        create_table(&db, city::record::Entity).await;
-        create_table(&db, person::Entity).await;
-        create_table(&db, person::record::Entity).await;
+        create_places(&db).await;
         let nation = nation::ActiveModel { name: Set("Austria".to_owned()), ..Default::default() }.insert(&db).await.unwrap();
         let other = nation::ActiveModel { name: Set("Italy".to_owned()), ..Default::default() }.insert(&db).await.unwrap();
         let city = city::ActiveModel { name: Set("Villach".to_owned()), nation_id: Set(nation.id), ..Default::default() };

@@ -205,14 +205,8 @@ fn exact_decimal(text: &str) -> Result<Decimal, DbErr> {
         true => text.trim_end_matches('0').trim_end_matches('.'),
         false => text,
     };
-    let decimal = text
-        .parse()
-        .ok()
-        .filter(|it: &Decimal| it.to_string() == text);
-    match decimal {
-        Some(decimal) => Ok(decimal),
-        None => Decimal::from_str_exact(digits).map_err(|_| too_long()),
-    }
+    let decimal = Decimal::from_str_exact(text).or_else(|_| Decimal::from_str_exact(digits));
+    decimal.map_err(|_| too_long())
 }
 
 /// Whoever knows the column says what to do.

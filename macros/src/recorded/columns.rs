@@ -44,12 +44,7 @@ fn key_field(
     single: bool,
     serde: bool,
 ) -> syn::Result<Kept> {
-    check_cfg(
-        &field.field.attrs,
-        &format!("`{}`", field.ident),
-        field.ident.span(),
-        serde,
-    )?;
+    check_cfg(&field.field.attrs, field.ident, field.ident.span(), serde)?;
     let name = field.ident.unraw();
     let (ident, column) = match single {
         true => (
@@ -196,12 +191,7 @@ fn column_field(
     // Hashes are written as they are.
     let redacted = field.redacted.is_some();
     let reads_serde = serde && !redacted;
-    check_cfg(
-        &field.field.attrs,
-        &format!("`{}`", field.ident),
-        span,
-        reads_serde,
-    )?;
+    check_cfg(&field.field.attrs, field.ident, span, reads_serde)?;
     let renamed = listed.and_then(|listed| listed.renamed.as_ref());
     // Another name is another name throughout: in Rust, in `Column` and in SQL.
     let (ident, enum_name, column) = match renamed {

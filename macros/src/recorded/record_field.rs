@@ -34,7 +34,7 @@ pub(super) fn computed(fields: &[Field], serde: bool, errors: &mut Errors) -> Ve
         let Some(ident) = field.ident.clone() else {
             return Err(syn::Error::new_spanned(field, "expected `name: Type`"));
         };
-        check_cfg(&field.attrs, &format!("`{ident}`"), ident.span(), serde)?;
+        check_cfg(&field.attrs, &ident, ident.span(), serde)?;
         let column = match text(&metas, "column_name") {
             Some(name) => name.value(),
             None => names::column(&ident, enum_name.as_ref(), None)?,

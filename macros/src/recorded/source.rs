@@ -1,7 +1,5 @@
 //! What there is: the struct of the entity, as SeaORM's derives will read it.
 
-use std::fmt::Display;
-
 use proc_macro2::Span;
 use syn::punctuated::Punctuated;
 use syn::{
@@ -271,7 +269,7 @@ fn serde_of_struct(attrs: &[Attribute], sea_orm: &[Meta]) -> syn::Result<Vec<Met
 /// Refuses what the compiler decides after us, where we have to know it.
 pub(super) fn check_cfg(
     attrs: &[Attribute],
-    what: &dyn Display,
+    field: &Ident,
     span: Span,
     serde: bool,
 ) -> syn::Result<()> {
@@ -282,7 +280,7 @@ pub(super) fn check_cfg(
     } else {
         return Ok(());
     };
-    let message = format!("{what} depends on a `#[{depends}]`, and a record cannot");
+    let message = format!("`{field}` depends on a `#[{depends}]`, and a record cannot");
     Err(syn::Error::new(span, message))
 }
 
